@@ -1,0 +1,172 @@
+"""What a source is, and how its bytes are read without ever being believed too early.
+
+A source is pure: it turns a question into a request and bytes into a page. It opens no socket,
+reads no clock, writes no log and knows no other source.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from indexer.errors import ApiError, BadPage
+from indexer.records import LARGEST_AMOUNT, Asset, Page, Question, Request, Secrets
+
+#: JSON integers longer than this cannot be an amount (2^256 has 78 digits); int() of them is slow.
+_LONGEST_INTEGER: Final = 100
+
+
+class Source(Protocol):
+    """One HTTP API. Instances are frozen; they hold settings, never secrets."""
+
+    #: The name in configuration, tables and logs.
+    name: str
+    network: str
+    #: Kind given to an asset before anything else is known of it.
+    kind: str
+    #: How many addresses one request takes.
+    batch: int
+    #: Whether a watch needs a scope (the rune id).
+    scoped: bool
+    #: Names of the secrets without which no request can be made, then those that may be given.
+    required_secrets: tuple[str, ...]
+    optional_secrets: tuple[str, ...]
+    #: Complete crawls in which a holding must be missing before it counts as gone.
+    absences_needed: int
+    #: Path prefix of ``base_url``, without trailing slash.
+    prefix: str
+
+    def canonical_address(self, text: str) -> str:
+        """The one form in which this address is stored. Raises ValueError saying what is wrong."""
+        ...
+
+    def canonical_scope(self, text: str) -> str:
+        """The one form of a scope. Raises ValueError saying what is wrong."""
+        ...
+
+    def fact_names(self, question: Question) -> tuple[str, ...]:
+        """Names of the lasting facts that could spare this question a look-up."""
+        ...
+
+    def request(self, question: Question) -> Request:
+        """The next request for this question. Pure: the same question gives the same bytes."""
+        ...
+
+    def headers(self, request: Request, secrets: Secrets, now: datetime) -> dict[str, str]:
+        """The headers that carry secrets and signatures. ``now`` is an aware UTC time."""
+        ...
+
+    def secret_path(self, secrets: Secrets) -> str:
+        """What is appended to the target on the wire only (a key in the path), else ``''``."""
+        ...
+
+    def read_error(self, question: Question, status: int, body: bytes) -> ApiError | None:
+        """Why this answer is not a page, or None when ``parse`` should read it. Never raises."""
+        ...
+
+    def parse(self, question: Question, body: bytes) -> Page:
+        """The page in these bytes. Raises BadPage when they cannot be believed as a whole."""
+        ...
+
+
+class Inexact:
+    """A JSON number that is no whole number: a float, an exponent, NaN, or absurdly long."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text[:40]
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _read_integer(text: str) -> int | Inexact:
+    return int(text) if len(text) <= _LONGEST_INTEGER else Inexact(text)
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_float=Inexact, parse_constant=Inexact, parse_int=_read_integer
+)
+
+
+def read_object(body: bytes, what: str) -> dict[str, Any]:
+    """The JSON object in ``body``. Floats arrive as ``Inexact``: no amount is ever rounded.
+
+    Raises BadPage for anything else, including invalid UTF-8 and nesting too deep to be real.
+    """
+    try:
+        value = _DECODER.decode(body.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BadPage(f"{what}: the answer is not JSON ({type(error).__name__})") from None
+    if not isinstance(value, dict):
+        raise BadPage(f"{what}: the answer is a JSON {type(value).__name__}, not an object")
+    return value
+
+
+def need(item: Mapping[str, Any], key: str, kind: type, what: str) -> Any:
+    """``item[key]`` of exactly this type. Raises BadPage: a missing field is never a default."""
+    value = item.get(key)
+    if type(value) is not kind:
+        raise BadPage(f"{what}: `{key}` is {_describe(value)}, not {kind.__name__}")
+    return value
+
+
+def _describe(value: object) -> str:
+    return "missing or null" if value is None else type(value).__name__
+
+
+def whole_number(value: object) -> int:
+    """A whole number 0 … 2^256-1 from a JSON integer or a string of decimal digits.
+
+    Raises ValueError saying what it was instead; the caller makes the item Unreadable.
+    """
+    if type(value) is str and value.isascii() and value.isdigit() and len(value) <= 78:
+        value = int(value)
+    if type(value) is not int:
+        raise ValueError(f"amount is {_show(value)}, not a whole number")
+    if not 0 <= value <= LARGEST_AMOUNT:
+        raise ValueError("amount is negative or above 2^256-1")
+    return value
+
+
+def _show(value: object) -> str:
+    return "missing" if value is None else clean_text(str(value))[:40]
+
+
+def clean_text(text: str) -> str:
+    """Text as PostgreSQL can store it: NUL and lone surrogates become U+FFFD."""
+    if "\x00" in text or not text.isascii():
+        text = text.replace("\x00", "\ufffd")
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def canonical_json(value: object) -> str:
+    """JSON text with sorted keys and clean strings: equal values give equal text."""
+    return json.dumps(
+        _cleaned(value, 0), sort_keys=True, ensure_ascii=False, separators=(",", ":")
+    )
+
+
+#: Deeper JSON than this is kept in the raw bytes only.
+_DEEPEST_DETAIL: Final = 64
+
+
+def _cleaned(value: object, depth: int) -> object:
+    if depth > _DEEPEST_DETAIL:
+        return "…"
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, Inexact):
+        return value.text
+    if isinstance(value, Mapping):
+        return {clean_text(str(k)): _cleaned(v, depth + 1) for k, v in value.items()}
+    if isinstance(value, Sequence):
+        return [_cleaned(item, depth + 1) for item in value]
+    return value
+
+
+def newest(assets: Sequence[Asset]) -> tuple[Asset, ...]:
+    """One asset per reference: the last mention on a page wins."""
+    return tuple({asset.asset_ref: asset for asset in assets}.values())

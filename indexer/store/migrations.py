@@ -1,0 +1,141 @@
+"""The schema: where its migrations are, bringing a database up to date, and saying whether it is.
+
+Alembic runs them; migrations/env.py holds the advisory lock and the lock timeout.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import sqlalchemy
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.schema import SchemaItem
+
+from indexer.errors import DatabaseUnavailable, SchemaNotCurrent
+from indexer.store.tables import metadata
+
+
+def folder() -> Path:
+    """The migrations: inside the installed wheel, or at the top of the checkout."""
+    packaged = Path(__file__).resolve().parent.parent / "_migrations"
+    return packaged if packaged.is_dir() else packaged.parent.parent / "migrations"
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(folder()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def head() -> str:
+    """The revision this program was written for."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def _engine(url: str) -> sqlalchemy.Engine:
+    scheme, _, rest = url.partition("://")
+    if scheme not in ("postgresql", "postgres"):
+        raise DatabaseUnavailable("database.url must start with postgresql://")
+    return sqlalchemy.create_engine(f"postgresql+psycopg://{rest}", poolclass=sqlalchemy.NullPool)
+
+
+def _unavailable(error: OperationalError) -> DatabaseUnavailable:
+    reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
+    return DatabaseUnavailable(f"The database cannot be reached: {reason}")
+
+
+def current(url: str) -> str | None:
+    """The revision of a database, None when it has no schema of ours. Raises DatabaseUnavailable."""
+    engine = _engine(url)
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(
+                connection, opts={"version_table_schema": "ledger"}
+            ).get_current_revision()
+    except OperationalError as error:
+        raise _unavailable(error) from None
+    finally:
+        engine.dispose()
+
+
+def check(url: str) -> None:
+    """Return when the schema is current. Raises SchemaNotCurrent saying what to type, DatabaseUnavailable."""
+    found = current(url)
+    if found == head():
+        return
+    if found is None:
+        raise SchemaNotCurrent("The database has no schema yet: run `indexer db upgrade`.")
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found in known:
+        raise SchemaNotCurrent(
+            f"The schema is {found}, this program needs {head()}: run `indexer db upgrade`."
+        )
+    raise SchemaNotCurrent(
+        f"The schema is {found}, newer than this program knows ({head()}): upgrade the program."
+    )
+
+
+def upgrade(url: str) -> str:
+    """Bring the database to this program's revision and return it. Raises DatabaseUnavailable."""
+    return _move(url, "upgrade", "head")
+
+
+def downgrade(url: str, revision: str) -> str:
+    """Go back to an older revision ("base": no schema). For tests and developers."""
+    return _move(url, "downgrade", revision)
+
+
+def _move(url: str, direction: str, revision: str) -> str:
+    engine = _engine(url)
+    config = _config()
+    try:
+        with engine.connect() as connection:
+            config.attributes["connection"] = connection
+            getattr(command, direction)(config, revision)
+    except OperationalError as error:
+        raise _unavailable(error) from None
+    finally:
+        engine.dispose()
+    return head()
+
+
+def is_compared(
+    item: SchemaItem, name: str | None, kind: str, _reflected: bool, _other: SchemaItem | None
+) -> bool:
+    """Partitions, the foreign keys PostgreSQL clones for them, and the version table are nobody's model."""
+    if kind == "table":
+        return getattr(item, "schema", None) == "ledger" and re.search(r"_\d{6}$", name or "") is None
+    return kind != "foreign_key_constraint" or re.search(r"_fkey\d+$", name or "") is None
+
+
+#: How tables in code are compared with a database, for autogenerate and for `differences`.
+COMPARISON: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "include_schemas": True,
+        "include_name": lambda name, kind, _parents: kind != "schema" or name == "ledger",
+        "include_object": is_compared,
+        "version_table_schema": "ledger",
+        # Domains reflect as their base types: columns are compared by name, nullability and comment.
+        "compare_type": False,
+    }
+)
+
+
+def differences(url: str) -> list[object]:
+    """What `alembic check` finds between the tables in code and the database: empty when they agree."""
+    engine = _engine(url)
+    try:
+        with engine.connect() as connection:
+            return list(
+                compare_metadata(MigrationContext.configure(connection, opts=dict(COMPARISON)), metadata)
+            )
+    finally:
+        engine.dispose()

@@ -1,0 +1,47 @@
+"""The tables of schema `ledger`, as SQLAlchemy states them: the truth for columns and comments.
+
+`alembic check` compares them with the migrated database. The runtime never queries through them.
+"""
+
+from indexer.store.tables.crawling import (
+    crawl,
+    crawl_pass,
+    crawl_watch,
+    fact,
+    rate_limit,
+    raw_body,
+    raw_page,
+)
+from indexer.store.tables.history import (
+    asset,
+    asset_detail,
+    carried_span,
+    holding_version,
+    missing_holding,
+    price,
+    snapshot,
+)
+from indexer.store.tables.metadata import metadata
+from indexer.store.tables.watching import address, source, watch, watch_period
+
+__all__ = [
+    "address",
+    "asset",
+    "asset_detail",
+    "carried_span",
+    "crawl",
+    "crawl_pass",
+    "crawl_watch",
+    "fact",
+    "holding_version",
+    "metadata",
+    "missing_holding",
+    "price",
+    "rate_limit",
+    "raw_body",
+    "raw_page",
+    "snapshot",
+    "source",
+    "watch",
+    "watch_period",
+]

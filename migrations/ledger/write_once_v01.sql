@@ -1,0 +1,89 @@
+-- History is write-once, whoever writes: a row may be closed or resolved once and never otherwise changed or removed.
+-- The condition sits in WHEN, so an allowed update costs no function call.
+CREATE FUNCTION ledger.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '%.% is write-once: % refused', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+COMMENT ON FUNCTION ledger.refuse_change() IS 'Refuses a statement that would rewrite or delete history.';
+
+CREATE TRIGGER holding_version_is_write_once BEFORE UPDATE ON ledger.holding_version
+    FOR EACH ROW WHEN (
+        OLD.valid_to IS NOT NULL OR NEW.valid_to IS NULL
+        OR (OLD.watch_id, OLD.asset_id, OLD.sub_key, OLD.valid_from, OLD.previous_to, OLD.amount,
+            OLD.decimals, OLD.locked, OLD.frozen, OLD.delegate, OLD.details, OLD.observed_at,
+            OLD.open_reason, OLD.opened_by, OLD.opened_page)
+        IS DISTINCT FROM
+           (NEW.watch_id, NEW.asset_id, NEW.sub_key, NEW.valid_from, NEW.previous_to, NEW.amount,
+            NEW.decimals, NEW.locked, NEW.frozen, NEW.delegate, NEW.details, NEW.observed_at,
+            NEW.open_reason, NEW.opened_by, NEW.opened_page)
+    )
+    EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER carried_span_is_write_once BEFORE UPDATE ON ledger.carried_span
+    FOR EACH ROW WHEN (
+        OLD.valid_to IS NOT NULL OR NEW.valid_to IS NULL
+        OR (OLD.watch_id, OLD.asset_id, OLD.sub_key, OLD.valid_from, OLD.previous_to, OLD.reason,
+            OLD.detail, OLD.opened_by)
+        IS DISTINCT FROM
+           (NEW.watch_id, NEW.asset_id, NEW.sub_key, NEW.valid_from, NEW.previous_to, NEW.reason,
+            NEW.detail, NEW.opened_by)
+    )
+    EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER watch_period_is_write_once BEFORE UPDATE ON ledger.watch_period
+    FOR EACH ROW WHEN (
+        OLD.watched_to IS NOT NULL OR NEW.watched_to IS NULL
+        OR (OLD.watch_id, OLD.watched_from, OLD.previous_to)
+        IS DISTINCT FROM
+           (NEW.watch_id, NEW.watched_from, NEW.previous_to)
+    )
+    EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER snapshot_is_write_once BEFORE UPDATE ON ledger.snapshot
+    FOR EACH ROW WHEN (
+        OLD.resolution IS NOT NULL OR NEW.resolution IS NULL
+        OR (OLD.snapshot_id, OLD.watch_id, OLD.crawl_id, OLD.state, OLD.judged_at, OLD.snapshot_at,
+            OLD.fresh_until, OLD.first_page_at, OLD.last_page_at, OLD.height_from, OLD.height_to,
+            OLD.pages, OLD.holdings, OLD.unreadable, OLD.missing, OLD.proves_absence, OLD.consistency,
+            OLD.digest, OLD.reason)
+        IS DISTINCT FROM
+           (NEW.snapshot_id, NEW.watch_id, NEW.crawl_id, NEW.state, NEW.judged_at, NEW.snapshot_at,
+            NEW.fresh_until, NEW.first_page_at, NEW.last_page_at, NEW.height_from, NEW.height_to,
+            NEW.pages, NEW.holdings, NEW.unreadable, NEW.missing, NEW.proves_absence, NEW.consistency,
+            NEW.digest, NEW.reason)
+    )
+    EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER holding_version_stays BEFORE DELETE ON ledger.holding_version
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER carried_span_stays BEFORE DELETE ON ledger.carried_span
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER watch_period_stays BEFORE DELETE ON ledger.watch_period
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER snapshot_stays BEFORE DELETE ON ledger.snapshot
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER price_is_not_rewritten BEFORE UPDATE ON ledger.price
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER raw_page_is_not_rewritten BEFORE UPDATE ON ledger.raw_page
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER raw_body_is_not_rewritten BEFORE UPDATE ON ledger.raw_body
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER holding_version_is_not_emptied BEFORE TRUNCATE ON ledger.holding_version
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER carried_span_is_not_emptied BEFORE TRUNCATE ON ledger.carried_span
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER watch_period_is_not_emptied BEFORE TRUNCATE ON ledger.watch_period
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER snapshot_is_not_emptied BEFORE TRUNCATE ON ledger.snapshot
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();

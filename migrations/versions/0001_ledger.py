@@ -1,0 +1,39 @@
+"""The schema `ledger`: tables, domains, partitions, write-once triggers and the invariants.
+
+The statements are whole files in migrations/ledger/, read in this order; the tables' columns are compared
+with indexer/store/tables by `alembic check`.
+"""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+_FILES = Path(__file__).resolve().parent.parent / "ledger"
+
+_TABLES = (
+    "price, carried_span, holding_version, missing_holding, snapshot, asset_detail, asset, "
+    "fact, raw_page, raw_body, crawl_watch, crawl, crawl_pass, watch_period, watch, address, rate_limit, source"
+)
+
+
+def upgrade() -> None:
+    """Create everything the crawler writes."""
+    for name in ("watching", "crawling", "history", "partitions", "write_once", "invariant_violation"):
+        statements = (_FILES / f"{name}_v01.sql").read_text(encoding="utf-8")
+        op.get_bind().exec_driver_sql(statements.replace("%", "%%"))  # psycopg reads % as a placeholder
+
+
+def downgrade() -> None:
+    """Remove everything again, history included."""
+    op.execute("DROP VIEW ledger.invariant_violation")
+    for table in _TABLES.split(", "):
+        op.execute(f"DROP TABLE ledger.{table}")
+    op.execute("DROP FUNCTION ledger.refuse_change(), ledger.drop_raw_before(date)")
+    op.execute("DROP FUNCTION ledger.ensure_raw_partitions(date, integer)")
+    op.execute("DROP DOMAIN ledger.instant")
+    op.execute("DROP DOMAIN ledger.exact_amount")
