@@ -7,6 +7,8 @@
     │   └── SchemaNotCurrent      it is there, but `indexer db upgrade` is needed
     ├── LeaseLost             another worker has this crawl now: write nothing
     ├── ClockWentBack         refuse to publish: history is ahead of the database clock
+    ├── PublishTooSlow        nothing was written: its instant would be too long ago
+    ├── WalkMoved             abandon the crawl and start again: what it saw is not one list
     └── ApiError              an API did not answer as asked
         ├── RateLimited           wait, then ask again
         ├── ServerTrouble         back off, then ask again
@@ -17,6 +19,8 @@
 
 Messages carry what happened with its values: the request's template, never its URL, a key or a body.
 """
+
+from typing import Literal
 
 
 class IndexerError(Exception):
@@ -45,6 +49,18 @@ class LeaseLost(IndexerError):
 
 class ClockWentBack(IndexerError):
     """History is more than a minute ahead of the database clock."""
+
+
+class PublishTooSlow(IndexerError):
+    """A publish took so long that answers given meanwhile would change. Nothing was written."""
+
+
+class WalkMoved(IndexerError):
+    """What the pages show is not one list of one moment: begin again at page 1."""
+
+    def __init__(self, message: str, cause: Literal["window", "drift"]) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class ApiError(IndexerError):

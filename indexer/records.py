@@ -35,7 +35,7 @@ class Question:
     scope: str = ""
     #: ``None`` asks for the first page.
     cursor: Cursor | None = None
-    facts: Facts = NO_FACTS
+    facts: Facts = field(default_factory=lambda: NO_FACTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ Numbers only. Nothing here sleeps, sends or reads a clock by itself.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -18,17 +17,6 @@ BACKOFF_CAP_SECONDS: Final = 30.0
 
 #: Longer digit strings are no waiting time; int() of them is slow.
 _LONGEST_SECONDS: Final = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Clockwork:
-    """Everything about time and chance that tests replace."""
-
-    now: Callable[[], datetime]
-    #: Seconds that only go forward.
-    clock: Callable[[], float]
-    #: A number in [0, 1).
-    random: Callable[[], float]
 
 
 def backoff_seconds(attempt: int, random: Callable[[], float]) -> float:
@@ -65,9 +53,7 @@ class Breaker:
     lets one fetch through. That trial's outcome closes it again or starts the next pause.
     """
 
-    def __init__(
-        self, clock: Callable[[], float], failures: int = 5, pause_seconds: float = 30.0
-    ) -> None:
+    def __init__(self, clock: Callable[[], float], failures: int = 5, pause_seconds: float = 30.0) -> None:
         self._clock = clock
         self._failures_allowed = failures
         self._pause_seconds = pause_seconds

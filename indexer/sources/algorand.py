@@ -1,9 +1,11 @@
 """Algorand: every asset an account holds, from an algod node (v4.6 or newer).
 
-`GET /v2/accounts/{address}/assets?limit=1000&next=…`, ascending by asset id. The list ends when `next-token` is
-absent: a page may be short, even empty, and still have one. Pure; see `sources/base.py`.
+`GET /v2/accounts/{address}/assets?limit=1000&next=…`, ascending by asset id. The list ends when
+`next-token` is absent: a page may be short, even empty, and still have one. Pure; see `sources/base.py`.
 https://developer.algorand.org/docs/rest-apis/algod/
 """
+
+# ruff: noqa: ARG002 - the protocol names arguments that some sources need and others do not.
 
 import base64
 import binascii
@@ -36,6 +38,8 @@ _LARGEST_ROUND: Final = 2**63 - 1
 _MOST_DECIMALS: Final = 19
 _ADDRESS: Final = re.compile(r"[A-Z2-7]{58}")
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,19}")
+#: Unknown accounts get an empty list, so a 404 is never about the account.
+_NO_ROUTE: Final = "this node does not serve account assets (older than v4.6, or not enabled)"
 _URL: Final = re.compile(r"\w+://\S+")
 
 
@@ -72,7 +76,7 @@ class Algorand:
             raise ValueError("algorand takes no scope")
         return ""
 
-    def fact_names(self, question: Question) -> tuple[str, ...]:  # noqa: ARG002 (part of the protocol)
+    def fact_names(self, question: Question) -> tuple[str, ...]:
         """None: no look-up is ever needed."""
         return ()
 
@@ -88,17 +92,12 @@ class Algorand:
             template=f"/v2/accounts/{{address}}/assets?limit={_LIMIT}{resumed}",
         )
 
-    def headers(
-        self,
-        request: Request,  # noqa: ARG002 (nothing is signed)
-        secrets: Secrets,
-        now: datetime,  # noqa: ARG002 (nothing is signed)
-    ) -> dict[str, str]:
+    def headers(self, request: Request, secrets: Secrets, now: datetime) -> dict[str, str]:
         """The node's token, when there is one: public nodes want none."""
         token = secrets.get("api_token")
         return {"X-Algo-API-Token": token} if token else {}
 
-    def secret_path(self, secrets: Secrets) -> str:  # noqa: ARG002 (part of the protocol)
+    def secret_path(self, secrets: Secrets) -> str:
         """Empty: no secret is in the path."""
         return ""
 
@@ -108,18 +107,15 @@ class Algorand:
             return None
         said = _said(body)
         if status == 404:
-            return RequestRejected(
-                f"404{said}: this node does not serve account assets (older than v4.6, or the route is not enabled)"
-            )
+            return RequestRejected(f"404{said}: {_NO_ROUTE}")
         if status in (401, 402, 403):
             return Refused(f"{status}{said}: the node refuses us (token or quota)")
         if status == 429:
             return RateLimited(f"429{said}: too many requests")
         if status >= 500 or status == 408:
             return ServerTrouble(f"{status}{said}")
-        if status >= 400 and question.cursor is not None:
-            return CursorRejected(f"{status}{said} on a resumed page")
-        return RequestRejected(f"{status}{said}")
+        resumed = status >= 400 and question.cursor is not None
+        return CursorRejected(f"{status}{said}") if resumed else RequestRejected(f"{status}{said}")
 
     def parse(self, question: Question, body: bytes) -> Page:
         """One page of holdings; an unreadable row never hides the others."""

@@ -21,11 +21,9 @@ CREATE TABLE ledger.crawl (
     crawl_id BIGINT GENERATED ALWAYS AS IDENTITY,
     source_id TEXT NOT NULL,
     scope TEXT DEFAULT '' NOT NULL,
-    pass_id BIGINT,
     part_on DATE DEFAULT (now() AT TIME ZONE 'UTC')::date NOT NULL,
     state TEXT DEFAULT 'pending' NOT NULL,
     created_at ledger.instant DEFAULT now() NOT NULL,
-    due_at ledger.instant,
     next_attempt_at ledger.instant DEFAULT now() NOT NULL,
     cursor TEXT,
     pages INTEGER DEFAULT '0' NOT NULL,
@@ -38,6 +36,8 @@ CREATE TABLE ledger.crawl (
     moved BOOLEAN DEFAULT false NOT NULL,
     window_restarts SMALLINT DEFAULT '0' NOT NULL,
     drift_restarts SMALLINT DEFAULT '0' NOT NULL,
+    cursor_restarts SMALLINT DEFAULT '0' NOT NULL,
+    restarted_as BIGINT,
     facts JSONB,
     first_page_at ledger.instant,
     last_page_at ledger.instant,
@@ -58,23 +58,18 @@ CREATE TABLE ledger.crawl (
     CONSTRAINT crawl_counts_are_not_negative CHECK (pages >= 0 AND lookups >= 0 AND lease_epoch >= 0),
     CONSTRAINT crawl_failure_has_a_class CHECK ((state IN ('failed', 'abandoned')) <= (error_class IS NOT NULL)),
     CONSTRAINT crawl_error_is_short CHECK (length(error) <= 2000),
-    CONSTRAINT crawl_source_id_fkey FOREIGN KEY(source_id) REFERENCES ledger.source (source_id),
-    CONSTRAINT crawl_pass_id_fkey FOREIGN KEY(pass_id) REFERENCES ledger.crawl_pass (pass_id)
+    CONSTRAINT crawl_source_id_fkey FOREIGN KEY(source_id) REFERENCES ledger.source (source_id)
 ) WITH (fillfactor = 50);
 
 CREATE INDEX crawl_open_idx ON ledger.crawl (source_id, next_attempt_at) WHERE state IN ('pending', 'running');
-
-CREATE INDEX crawl_pass_id_idx ON ledger.crawl (pass_id) WHERE pass_id IS NOT NULL;
 
 COMMENT ON TABLE ledger.crawl IS 'One resumable walk through the pages of one request. Also the queue, the cursor and the lease.';
 COMMENT ON COLUMN ledger.crawl.crawl_id IS 'Surrogate key.';
 COMMENT ON COLUMN ledger.crawl.source_id IS 'Which API.';
 COMMENT ON COLUMN ledger.crawl.scope IS 'Scope of its watches.';
-COMMENT ON COLUMN ledger.crawl.pass_id IS 'Pass it is part of.';
 COMMENT ON COLUMN ledger.crawl.part_on IS 'Partition key of its raw pages, fixed for life.';
 COMMENT ON COLUMN ledger.crawl.state IS 'pending, running; ended: complete, failed, abandoned.';
 COMMENT ON COLUMN ledger.crawl.created_at IS 'When it was queued.';
-COMMENT ON COLUMN ledger.crawl.due_at IS 'The schedule''s instant it answers; NULL: asked for by hand.';
 COMMENT ON COLUMN ledger.crawl.next_attempt_at IS 'Not claimed before.';
 COMMENT ON COLUMN ledger.crawl.cursor IS 'Where the next page starts; NULL: the first page.';
 COMMENT ON COLUMN ledger.crawl.pages IS 'Pages committed.';
@@ -87,6 +82,8 @@ COMMENT ON COLUMN ledger.crawl.height_to IS 'Chain height stated by the last pag
 COMMENT ON COLUMN ledger.crawl.moved IS 'The list moved while paging.';
 COMMENT ON COLUMN ledger.crawl.window_restarts IS 'Ends by max_window.';
 COMMENT ON COLUMN ledger.crawl.drift_restarts IS 'Ends by drift.';
+COMMENT ON COLUMN ledger.crawl.cursor_restarts IS 'Ends by lost cursor.';
+COMMENT ON COLUMN ledger.crawl.restarted_as IS 'Crawl that started again from page 1 in its place.';
 COMMENT ON COLUMN ledger.crawl.facts IS 'Facts its pages were read with; replay needs the same.';
 COMMENT ON COLUMN ledger.crawl.first_page_at IS 'Database time when the first page was committed.';
 COMMENT ON COLUMN ledger.crawl.last_page_at IS 'Database time when the last page was committed.';
@@ -102,6 +99,7 @@ CREATE TABLE ledger.crawl_watch (
     crawl_id BIGINT NOT NULL,
     watch_id BIGINT NOT NULL,
     place SMALLINT NOT NULL,
+    due_at ledger.instant,
     open BOOLEAN,
     verdict TEXT,
     error TEXT,
@@ -109,6 +107,7 @@ CREATE TABLE ledger.crawl_watch (
     CONSTRAINT crawl_watch_open_is_true_or_null CHECK (open),
     CONSTRAINT crawl_watch_ended_has_a_verdict CHECK ((open IS NULL) = (verdict IS NOT NULL)),
     CONSTRAINT crawl_watch_verdict_is_known CHECK (verdict IN ('published', 'unchanged', 'quarantined', 'failed', 'abandoned', 'skipped')),
+    CONSTRAINT crawl_watch_watch_id_due_at_key UNIQUE (watch_id, due_at),
     CONSTRAINT crawl_watch_crawl_id_fkey FOREIGN KEY(crawl_id) REFERENCES ledger.crawl (crawl_id),
     CONSTRAINT crawl_watch_watch_id_fkey FOREIGN KEY(watch_id) REFERENCES ledger.watch (watch_id)
 ) WITH (fillfactor = 80);
@@ -121,9 +120,26 @@ COMMENT ON TABLE ledger.crawl_watch IS 'A watch covered by a crawl, with the ver
 COMMENT ON COLUMN ledger.crawl_watch.crawl_id IS 'Which crawl.';
 COMMENT ON COLUMN ledger.crawl_watch.watch_id IS 'Which watch.';
 COMMENT ON COLUMN ledger.crawl_watch.place IS 'Order of the address in the request, from 0.';
+COMMENT ON COLUMN ledger.crawl_watch.due_at IS 'The schedule''s instant it answers; NULL: asked for by hand.';
 COMMENT ON COLUMN ledger.crawl_watch.open IS 'True while the crawl runs for this watch, NULL afterwards.';
 COMMENT ON COLUMN ledger.crawl_watch.verdict IS 'How it ended for this watch.';
 COMMENT ON COLUMN ledger.crawl_watch.error IS 'Why, where the verdict is failed or abandoned; redacted.';
+
+CREATE TABLE ledger.pass_watch (
+    pass_id BIGINT NOT NULL,
+    watch_id BIGINT NOT NULL,
+    crawl_id BIGINT NOT NULL,
+    CONSTRAINT pass_watch_pkey PRIMARY KEY (pass_id, watch_id),
+    CONSTRAINT pass_watch_pass_id_fkey FOREIGN KEY(pass_id) REFERENCES ledger.crawl_pass (pass_id),
+    CONSTRAINT pass_watch_watch_id_fkey FOREIGN KEY(watch_id) REFERENCES ledger.watch (watch_id)
+);
+
+CREATE INDEX pass_watch_crawl_id_idx ON ledger.pass_watch (crawl_id);
+
+COMMENT ON TABLE ledger.pass_watch IS 'A watch selected by a pass, and the crawl it waits for; a restart moves it to the new crawl.';
+COMMENT ON COLUMN ledger.pass_watch.pass_id IS 'Which pass.';
+COMMENT ON COLUMN ledger.pass_watch.watch_id IS 'Which watch.';
+COMMENT ON COLUMN ledger.pass_watch.crawl_id IS 'Crawl whose verdict is this watch''s outcome.';
 
 CREATE TABLE ledger.raw_body (
     part_on DATE NOT NULL,

@@ -17,7 +17,8 @@ _FILES = Path(__file__).resolve().parent.parent / "ledger"
 
 _TABLES = (
     "price, carried_span, holding_version, missing_holding, snapshot, asset_detail, asset, "
-    "fact, raw_page, raw_body, crawl_watch, crawl, crawl_pass, watch_period, watch, address, rate_limit, source"
+    "fact, raw_page, raw_body, pass_watch, crawl_watch, crawl, crawl_pass, "
+    "watch_period, watch, address, rate_limit, source"
 )
 
 

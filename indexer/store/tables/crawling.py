@@ -17,6 +17,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
     false,
     text,
 )
@@ -42,7 +43,6 @@ crawl: Final = Table(
     Column("crawl_id", BigInteger, Identity(always=True), primary_key=True, comment="Surrogate key."),
     Column("source_id", Text, ForeignKey("ledger.source.source_id"), nullable=False, comment="Which API."),
     Column("scope", Text, nullable=False, server_default="", comment="Scope of its watches."),
-    Column("pass_id", BigInteger, ForeignKey("ledger.crawl_pass.pass_id"), comment="Pass it is part of."),
     Column(
         "part_on",
         Date,
@@ -60,7 +60,6 @@ crawl: Final = Table(
     Column(
         "created_at", INSTANT, nullable=False, server_default=text("now()"), comment="When it was queued."
     ),
-    Column("due_at", INSTANT, comment="The schedule's instant it answers; NULL: asked for by hand."),
     Column(
         "next_attempt_at",
         INSTANT,
@@ -83,6 +82,10 @@ crawl: Final = Table(
         "window_restarts", SmallInteger, nullable=False, server_default="0", comment="Ends by max_window."
     ),
     Column("drift_restarts", SmallInteger, nullable=False, server_default="0", comment="Ends by drift."),
+    Column(
+        "cursor_restarts", SmallInteger, nullable=False, server_default="0", comment="Ends by lost cursor."
+    ),
+    Column("restarted_as", BigInteger, comment="Crawl that started again from page 1 in its place."),
     Column("facts", JSONB, comment="Facts its pages were read with; replay needs the same."),
     Column("first_page_at", INSTANT, comment="Database time when the first page was committed."),
     Column("last_page_at", INSTANT, comment="Database time when the last page was committed."),
@@ -112,7 +115,6 @@ crawl: Final = Table(
         "next_attempt_at",
         postgresql_where=text("state IN ('pending', 'running')"),
     ),
-    Index("crawl_pass_id_idx", "pass_id", postgresql_where=text("pass_id IS NOT NULL")),
     postgresql_with={"fillfactor": "50"},
     comment="One resumable walk through the pages of one request. Also the queue, the cursor and the lease.",
 )
@@ -127,6 +129,7 @@ crawl_watch: Final = Table(
         "watch_id", BigInteger, ForeignKey("ledger.watch.watch_id"), primary_key=True, comment="Which watch."
     ),
     Column("place", SmallInteger, nullable=False, comment="Order of the address in the request, from 0."),
+    Column("due_at", INSTANT, comment="The schedule's instant it answers; NULL: asked for by hand."),
     Column("open", Boolean, comment="True while the crawl runs for this watch, NULL afterwards."),
     Column("verdict", Text, comment="How it ended for this watch."),
     Column("error", Text, comment="Why, where the verdict is failed or abandoned; redacted."),
@@ -136,10 +139,29 @@ crawl_watch: Final = Table(
         "verdict IN ('published', 'unchanged', 'quarantined', 'failed', 'abandoned', 'skipped')",
         name="verdict_is_known",
     ),
+    UniqueConstraint("watch_id", "due_at"),
     Index("crawl_watch_one_open", "watch_id", unique=True, postgresql_where=text("open")),
     Index("crawl_watch_watch_id_crawl_id_idx", "watch_id", "crawl_id"),
     postgresql_with={"fillfactor": "80"},
     comment="A watch covered by a crawl, with the verdict that belongs to it alone.",
+)
+
+pass_watch: Final = Table(
+    "pass_watch",
+    metadata,
+    Column(
+        "pass_id",
+        BigInteger,
+        ForeignKey("ledger.crawl_pass.pass_id"),
+        primary_key=True,
+        comment="Which pass.",
+    ),
+    Column(
+        "watch_id", BigInteger, ForeignKey("ledger.watch.watch_id"), primary_key=True, comment="Which watch."
+    ),
+    Column("crawl_id", BigInteger, nullable=False, comment="Crawl whose verdict is this watch's outcome."),
+    Index("pass_watch_crawl_id_idx", "crawl_id"),
+    comment="A watch selected by a pass, and the crawl it waits for; a restart moves it to the new crawl.",
 )
 
 raw_body: Final = Table(

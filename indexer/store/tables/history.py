@@ -95,7 +95,8 @@ snapshot: Final = Table(
     CheckConstraint("(resolution IS NULL) = (resolved_at IS NULL)", name="resolution_has_a_time"),
     CheckConstraint("resolution IS NULL OR state = 'quarantined'", name="only_quarantine_is_resolved"),
     CheckConstraint(
-        "resolution IN ('confirmed', 'superseded', 'replaced', 'repeated', 'released', 'rejected', 'unwatched')",
+        "resolution IN ('confirmed', 'superseded', 'replaced', 'repeated', 'released', 'rejected',"
+        " 'unwatched')",
         name="resolution_is_known",
     ),
     CheckConstraint("consistency IN ('point', 'window', 'drifted')", name="consistency_is_known"),

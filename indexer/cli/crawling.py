@@ -1,0 +1,196 @@
+"""`indexer crawl`: one pass over the selected watches, with progress and an outcome for each."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from indexer.cli.failures import NOT_PUBLISHED
+from indexer.cli.moments import age
+from indexer.cli.opening import is_interactive, open_config, run
+from indexer.cli.options import ConfigOption, DebugOption, JsonOption
+from indexer.cli.output import cell, new_table, note, show, stderr_console, to_record, write_json
+from indexer.cli.watches import canonical_forms
+from indexer.errors import UsageError
+
+if TYPE_CHECKING:
+    from indexer.config import Config
+    from indexer.jobs import Outcome, Plan, Progress, Selection
+    from indexer.sources.base import Source
+    from indexer.watchlist import WatchEntry
+
+#: Outcomes that leave history without what was asked for.
+NOT_PUBLISHED_OUTCOMES: Final = frozenset({"failed", "quarantined", "abandoned"})
+
+#: More outcomes than this are counted; only those that need a person are listed.
+_MOST_LISTED: Final = 200
+
+_STYLES: Final = {
+    "published": "green",
+    "unchanged": "green",
+    "quarantined": "magenta",
+    "failed": "red",
+    "abandoned": "red",
+    "skipped": "dim",
+}
+
+
+def crawl(
+    source: Annotated[
+        str | None,
+        typer.Option("--source", metavar="S", show_default=False, help="Only watches of this source."),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option("--address", metavar="A", show_default=False, help="Only watches of this address."),
+    ] = None,
+    as_json: JsonOption = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Send nothing; estimate requests and time.")
+    ] = False,
+    config: ConfigOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Crawl every selected watch once, due or not, and wait until each has an outcome.
+
+    Joins a pass that runs elsewhere or was interrupted: finished watches keep their outcome, unfinished
+    crawls go on where they stopped. Exit code 3 when a watch was not published.
+    """
+    settings = open_config(config, debug, quiet=is_interactive())
+    selection = select_watches(settings, source, address)
+    if dry_run:
+        print_plan(run(_plan(settings, selection)), as_json)
+        return
+    try:
+        outcomes = run(_crawl(settings, selection))
+    except KeyboardInterrupt:
+        note("Interrupted: committed pages are kept, and the next `indexer crawl` goes on from them.")
+        raise
+    print_outcomes(outcomes, as_json)
+    if any(outcome.outcome in NOT_PUBLISHED_OUTCOMES for outcome in outcomes):
+        raise typer.Exit(NOT_PUBLISHED)
+
+
+def select_watches(settings: "Config", source: str | None, address: str | None) -> "Selection":
+    """The selection, with the address in its stored form. Raises UsageError when it matches no watch."""
+    from indexer import bootstrap
+    from indexer.jobs import Selection
+
+    sources = bootstrap.build_sources(settings)
+    entries = bootstrap.read_watchlist(settings, sources)
+    chosen = [entry for entry in entries if source is None or entry.source == source]
+    if not chosen:
+        possible = ", ".join(sorted({entry.source for entry in entries}))
+        raise UsageError(f"No watch has the source {source!r}: the watchlist has {possible}.")
+    if address is None:
+        return Selection(source, None)
+    return Selection(source, find_address(address, chosen, sources))
+
+
+def find_address(text: str, entries: Sequence["WatchEntry"], sources: Mapping[str, "Source"]) -> str:
+    """The stored form of an address that is watched, by every source's rules. Raises UsageError."""
+    watched = {entry.address for entry in entries}
+    for form in canonical_forms(text, sources):
+        if form in watched:
+            return form
+    possible = ", ".join(sorted({entry.source for entry in entries}))
+    raise UsageError(
+        f"No watch of {possible} has the address {text!r}: `indexer watchlist check` counts what is watched."
+    )
+
+
+async def _plan(settings: "Config", selection: "Selection") -> Sequence["Plan"]:
+    from indexer import bootstrap, jobs
+
+    async with bootstrap.engine(settings) as engine:
+        return await jobs.plan_pass(engine, selection)
+
+
+async def _crawl(settings: "Config", selection: "Selection") -> Sequence["Outcome"]:
+    from indexer import bootstrap, jobs
+
+    async with bootstrap.engine(settings) as engine:
+        with progress_bar() as on_progress:
+            return await jobs.run_pass(engine, selection, on_progress)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[["Progress"], None]]:
+    """A bar on stderr while a person watches it; nothing at all otherwise."""
+    if not is_interactive():
+        yield lambda _seen: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=stderr_console(), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def draw(seen: "Progress") -> None:
+            text = cell(f"{seen.current} · {seen.pages} pages").plain
+            bar.update(task, total=seen.watches, completed=seen.finished, description=text)
+
+        yield draw
+
+
+def print_outcomes(outcomes: Sequence["Outcome"], as_json: bool) -> None:
+    """What became of every selected watch."""
+    if as_json:
+        write_json({"watches": [to_record(outcome) for outcome in outcomes]})
+    else:
+        _show_outcomes(outcomes)
+    counts = Counter(outcome.outcome for outcome in outcomes)
+    note(
+        f"{len(outcomes)} watches: " + ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
+    )
+    if counts["quarantined"]:
+        note("A list was too surprising to believe: `indexer status` says what to type.")
+
+
+def _show_outcomes(outcomes: Sequence["Outcome"]) -> None:
+    listed = outcomes
+    if len(outcomes) > _MOST_LISTED:
+        listed = [outcome for outcome in outcomes if outcome.outcome in NOT_PUBLISHED_OUTCOMES]
+    table = new_table(
+        "Outcomes",
+        "source",
+        "address",
+        "scope",
+        "outcome",
+        "holdings",
+        "pages",
+        "requests",
+        "error",
+        right=("holdings", "pages", "requests"),
+    )
+    for outcome in listed:
+        table.add_row(
+            cell(outcome.source),
+            cell(outcome.address),
+            cell(outcome.scope),
+            cell(outcome.outcome, _STYLES.get(outcome.outcome, "")),
+            cell("unknown" if outcome.holdings is None else outcome.holdings),
+            cell(outcome.pages),
+            cell(outcome.requests),
+            cell(outcome.error),
+        )
+    show(table)
+
+
+def print_plan(plans: Sequence["Plan"], as_json: bool) -> None:
+    """What a pass would cost. Nothing was sent."""
+    if as_json:
+        write_json({"plan": [to_record(plan) for plan in plans]})
+        return
+    from datetime import timedelta
+
+    table = new_table(
+        "Estimate", "source", "watches", "requests", "time", right=("watches", "requests", "time")
+    )
+    for plan in plans:
+        span = age(timedelta(seconds=plan.seconds))
+        table.add_row(cell(plan.source), cell(plan.watches), cell(plan.requests), cell(span))
+    show(table)
+    note("Nothing was sent. Estimates come from each watch's last crawl; sources are crawled side by side.")

@@ -1,0 +1,44 @@
+"""The options that several commands share, spelled once."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        show_default=False,
+        help="Configuration file. Default: config/indexer.toml if it is there, else built-in defaults.",
+    ),
+]
+
+DebugOption = Annotated[
+    bool,
+    typer.Option("--debug", help="Log everything, and show a traceback when something fails."),
+]
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON on stdout; everything else goes to stderr.")
+]
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+FormatOption = Annotated[
+    Format,
+    typer.Option(
+        "--format",
+        metavar="table|json|csv",
+        help="table for people; json or csv for programs (amounts are exact text).",
+    ),
+]

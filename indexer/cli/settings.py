@@ -1,0 +1,74 @@
+"""`indexer init`, `config show` and `watchlist check`: the files a person edits."""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from indexer.cli.opening import open_config
+from indexer.cli.options import ConfigOption, DebugOption
+from indexer.cli.output import cell, new_table, note, say, show
+from indexer.printable import printable
+
+if TYPE_CHECKING:
+    from indexer.watchlist import WatchEntry
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to write.")] = Path("config"),
+    config: ConfigOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Write a commented configuration with an example watchlist. Existing files are never touched."""
+    from indexer.templates import write_template
+
+    _ = config, debug
+    for path in write_template(folder):
+        say(f"wrote {path}")
+    note("Edit the watchlist, then: indexer watchlist check && indexer crawl")
+
+
+def show_config(config: ConfigOption = None, debug: DebugOption = False) -> None:
+    """The configuration in force, as TOML, with secrets masked."""
+    from indexer.config import show as config_text
+
+    text = config_text(open_config(config, debug))
+    sys.stdout.write("\n".join(printable(line) for line in text.splitlines()) + "\n")
+
+
+def check_watchlist(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE]…", show_default=False, help="Only these files, instead of the configured ones."
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Check every watchlist file and count what would be watched. All mistakes are shown at once."""
+    from indexer import bootstrap
+    from indexer.watchlist import load
+
+    settings = open_config(config, debug)
+    sources = bootstrap.build_sources(settings)
+    if files:
+        entries = load([str(path) for path in files], Path.cwd(), sources)
+    else:
+        entries = bootstrap.read_watchlist(settings, sources)
+    print_counts(entries)
+
+
+def print_counts(entries: "Sequence[WatchEntry]") -> None:
+    """How many watches and addresses each source has."""
+    watches = Counter(entry.source for entry in entries)
+    addresses = Counter(source for source, _ in {(entry.source, entry.address) for entry in entries})
+    table = new_table("Watchlist", "source", "addresses", "watches", right=("addresses", "watches"))
+    for source in sorted(watches):
+        table.add_row(cell(source), cell(addresses[source]), cell(watches[source]))
+    show(table)
+    files = sorted({entry.file for entry in entries})
+    note(f"Nothing is wrong with {', '.join(files)}.")

@@ -1,0 +1,135 @@
+"""The committer: finished pages of many crawls go into one transaction, with the publishes of those that end.
+
+While one transaction runs the next pages gather, so batches grow with the load and nobody waits on a timer.
+If a batch fails for any member, every member is tried alone: one bad page costs nobody else anything.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+import psycopg
+
+from indexer.errors import BadPage, IndexerError, WalkMoved
+from indexer.publish import FinishedCrawl, publish, window_of
+from indexer.records import Asset
+from indexer.store import crawls, pages
+from indexer.store.assets import AssetBook
+from indexer.store.crawls import WatchVerdict
+from indexer.store.database import Connection, Database
+from indexer.store.pages import Advanced, RawPage
+
+#: Pages in one transaction at most. 16 to 64 measured alike; fewer keeps the locks short.
+BATCH: Final = 32
+
+#: Ends by max_window after which a walk may take as long as it needs, and the watch's window grows.
+WINDOW_RESTARTS: Final = 2
+
+
+@dataclass(slots=True)
+class Work:
+    """One page on its way into the log, with its crawl when that page was the last."""
+
+    page: RawPage
+    window: timedelta
+    may_restart_window: bool
+    finished: FinishedCrawl | None = None
+    done: "asyncio.Future[list[WatchVerdict]]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Committer:
+    """Where pages become durable. One per process; its transactions run one after another."""
+
+    def __init__(self, database: Database, lease: timedelta) -> None:
+        self._database = database
+        self._lease = lease
+        self._queue: asyncio.Queue[Work] = asyncio.Queue()
+        self.book = AssetBook()
+
+    async def learn_assets(self, network: str, refs: set[str], assets: Sequence[Asset]) -> dict[str, int]:
+        """Number these assets and keep what is said about them, in a short transaction of its own."""
+        if self.book.unknown(network, refs) or self.book.changed(network, assets):
+            await self._database.steadily(lambda: self._learn(network, refs, assets))
+        return self.book.numbers(network, refs)
+
+    async def _learn(self, network: str, refs: set[str], assets: Sequence[Asset]) -> None:
+        try:
+            async with self._database.transaction() as connection:
+                await self.book.resolve(connection, network, refs)
+                await self.book.describe(connection, network, assets)
+        except BaseException:
+            self.book.forget()  # what was rolled back must not be remembered
+            raise
+
+    async def commit(self, work: Work) -> list[WatchVerdict]:
+        """Return when the page is durable, with the verdicts if its crawl was published.
+
+        Raises LeaseLost, WalkMoved, BadPage (a repeated cursor), ClockWentBack, PublishTooSlow, DatabaseUnavailable.
+        """
+        self._queue.put_nowait(work)
+        return await work.done
+
+    async def run(self) -> None:
+        """Commit until cancelled."""
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < BATCH and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            await self._commit_batch(batch)
+
+    async def _commit_batch(self, batch: Sequence[Work]) -> None:
+        try:
+            verdicts = await self._database.steadily(lambda: self._write(batch))
+        except (IndexerError, psycopg.Error) as error:
+            if len(batch) == 1:
+                _fail(batch[0], _translated(error))
+                return
+            for work in batch:
+                await self._commit_batch([work])
+            return
+        for work in batch:
+            mine = [verdict for verdict in verdicts if verdict.crawl_id == work.page.crawl_id]
+            if not work.done.done():
+                work.done.set_result(mine)
+
+    async def _write(self, batch: Sequence[Work]) -> list[WatchVerdict]:
+        async with self._database.transaction() as connection:
+            advanced = await pages.append(connection, [work.page for work in batch], self._lease)
+            for work in batch:
+                await _check_window(connection, work, advanced[work.page.crawl_id])
+            finished = [work.finished for work in batch if work.finished is not None]
+            if not finished:
+                return []
+            return await publish(connection, finished, advanced, self.book)
+
+
+async def _check_window(connection: Connection, work: Work, advanced: Advanced) -> None:
+    """Pages too far apart are not one moment (promise 7)."""
+    if advanced.first_page_at is None or advanced.last_page_at is None:
+        return
+    took = advanced.last_page_at - advanced.first_page_at
+    if took <= work.window:
+        return
+    if work.may_restart_window:
+        raise WalkMoved(f"its pages span {took.total_seconds():.0f} s, more than its window allows", "window")
+    if work.finished is not None:
+        await crawls.grow_windows(connection, list(work.finished.covered.values()), took * 1.5)
+
+
+def _fail(work: Work, error: BaseException) -> None:
+    if not work.done.done():
+        work.done.set_exception(error)
+
+
+def _translated(error: Exception) -> Exception:
+    """A unique violation on the cursor is the API repeating itself; anything else stays what it is."""
+    if isinstance(error, psycopg.errors.UniqueViolation) and "md5" in (error.diag.constraint_name or ""):
+        return BadPage("the API gave a cursor it had given before: a loop")
+    return error
+
+
+__all__ = ["BATCH", "WINDOW_RESTARTS", "Committer", "Work", "window_of"]

@@ -1,0 +1,174 @@
+"""The fold: pages of one crawl become one list per watch. Pure, and the same for publishing and replay.
+
+Memory is bounded by pages: rows are kept only while a crawl is small, and read again from the raw pages
+when it is not.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from indexer.records import Holding, Page, Price, Unreadable
+
+#: A crawl with more rows than this is read again from its raw pages when it is published.
+ROWS_IN_MEMORY: Final = 10_000
+
+
+class FoldRow(NamedTuple):
+    """One listed item in the order of the columns of the temporary table ``fold``."""
+
+    watch_id: int
+    asset_id: int
+    sub_key: str
+    ordinal: int
+    page_no: int
+    readable: bool
+    amount: int | None
+    decimals: int | None
+    locked: int | None
+    frozen: bool | None
+    delegate: str | None
+    details: str | None
+    reason: str | None
+
+
+class FoldPrice(NamedTuple):
+    """One price in the order of the columns of the temporary table ``fold_price``."""
+
+    watch_id: int
+    asset_id: int
+    sub_key: str
+    kind: str
+    currency: str
+    price: str
+    page_no: int
+
+
+@dataclass(slots=True)
+class ListSummary:
+    """What a publish must know of one watch's list besides its rows."""
+
+    #: Items whose key could not be read: the list proves no absence.
+    unkeyed: int = 0
+    #: What was wrong with the first unreadable item.
+    first_reason: str = ""
+    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 over the list as the API stated it, in the order of its pages."""
+        return self._digest.digest()
+
+    def add_holding(self, holding: Holding) -> None:
+        """Count one readable item."""
+        self._digest.update(
+            f"{holding.asset_ref}\x1f{holding.sub_key}\x1f{holding.amount}\x1f{holding.decimals}\x1f{holding.locked}"
+            f"\x1f{holding.frozen}\x1f{holding.delegate}\x1f{holding.details}\n".encode()
+        )
+
+    def add_unreadable(self, item: Unreadable) -> None:
+        """Count one item that could not be read."""
+        self._digest.update(f"?{item.asset_ref}\x1f{item.sub_key}\n".encode())
+        self.unkeyed += item.asset_ref is None
+        self.first_reason = self.first_reason or item.reason
+
+
+class Fold:
+    """The pages of one crawl, folded in order."""
+
+    def __init__(self, watches: Mapping[str, int]) -> None:
+        #: Watch number of each address that is still covered.
+        self._watches = watches
+        self.summaries: dict[int, ListSummary] = {watch: ListSummary() for watch in watches.values()}
+        self._ordinal = 0
+
+    def add(
+        self, page_no: int, page: Page, assets: Mapping[str, int]
+    ) -> tuple[list[FoldRow], list[FoldPrice]]:
+        """The rows and prices of the next page. ``assets`` numbers every asset the page names."""
+        rows = list(self._holding_rows(page_no, page.holdings, assets))
+        rows.extend(self._unreadable_rows(page_no, page.unreadable, assets))
+        return rows, list(self._prices(page_no, page.prices, assets))
+
+    def _holding_rows(
+        self, page_no: int, holdings: Sequence[Holding], assets: Mapping[str, int]
+    ) -> Iterator[FoldRow]:
+        for holding in holdings:
+            watch_id = self._watches.get(holding.address)
+            if watch_id is None:
+                continue
+            self.summaries[watch_id].add_holding(holding)
+            self._ordinal += 1
+            yield FoldRow(
+                watch_id,
+                assets[holding.asset_ref],
+                holding.sub_key,
+                self._ordinal,
+                page_no,
+                True,
+                holding.amount,
+                holding.decimals,
+                holding.locked,
+                holding.frozen,
+                holding.delegate,
+                holding.details,
+                None,
+            )
+
+    def _unreadable_rows(
+        self, page_no: int, items: Sequence[Unreadable], assets: Mapping[str, int]
+    ) -> Iterator[FoldRow]:
+        for item in items:
+            for watch_id in self._affected(item):
+                self.summaries[watch_id].add_unreadable(item)
+                if item.asset_ref is None:
+                    continue
+                self._ordinal += 1
+                yield FoldRow(
+                    watch_id=watch_id,
+                    asset_id=assets[item.asset_ref],
+                    sub_key=item.sub_key,
+                    ordinal=self._ordinal,
+                    page_no=page_no,
+                    readable=False,
+                    amount=None,
+                    decimals=None,
+                    locked=None,
+                    frozen=None,
+                    delegate=None,
+                    details=None,
+                    reason=item.reason[:500],
+                )
+
+    def _affected(self, item: Unreadable) -> Sequence[int]:
+        """An item without a readable owner may belong to any address that was asked for."""
+        if item.address is None:
+            return tuple(self._watches.values())
+        watch_id = self._watches.get(item.address)
+        return () if watch_id is None else (watch_id,)
+
+    def _prices(
+        self, page_no: int, prices: Sequence[Price], assets: Mapping[str, int]
+    ) -> Iterator[FoldPrice]:
+        for price in prices:
+            watch_id = self._watches.get(price.address)
+            if watch_id is not None:
+                yield FoldPrice(
+                    watch_id,
+                    assets[price.asset_ref],
+                    price.sub_key,
+                    price.kind,
+                    price.currency,
+                    format(price.price, "f"),
+                    page_no,
+                )
+
+
+def named_assets(page: Page) -> set[str]:
+    """References of all assets a page names."""
+    refs = {holding.asset_ref for holding in page.holdings}
+    refs.update(item.asset_ref for item in page.unreadable if item.asset_ref is not None)
+    refs.update(asset.asset_ref for asset in page.assets)
+    refs.update(price.asset_ref for price in page.prices)
+    return refs

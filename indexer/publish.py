@@ -1,0 +1,316 @@
+"""Publishing: finished crawls are folded, judged and merged into history, all or nothing (promises 1 to 7).
+
+Everything happens inside the transaction of the connection that is passed in. Replay is the same fold.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from indexer.config import SourceConfig
+from indexer.errors import PublishTooSlow, WalkMoved
+from indexer.folding import Fold, FoldPrice, FoldRow, ListSummary, named_assets
+from indexer.records import Cursor, Facts, Question
+from indexer.sources.base import Source
+from indexer.store import crawls, history, pages
+from indexer.store.assets import AssetBook
+from indexer.store.crawls import Claim, WatchVerdict
+from indexer.store.database import Connection
+from indexer.store.history import Believed, Known, Measured, Repeats, SnapshotRow
+from indexer.store.pages import Advanced
+from indexer.verdict import Evidence, Verdict, Witness, is_outage, judge
+
+#: Ends by drift after which a list that still moves is published as `drifted`.
+DRIFT_RESTARTS = 2
+
+
+@dataclass(slots=True)
+class FinishedCrawl:
+    """A crawl whose last page is in hand."""
+
+    claim: Claim
+    source: Source
+    config: SourceConfig
+    facts: Facts
+    #: Watch number of each address it still covers.
+    covered: Mapping[str, int]
+    #: The folded list while it is small; None: read the raw pages again.
+    rows: list[FoldRow] | None
+    prices: list[FoldPrice] = field(default_factory=list)
+    summaries: Mapping[int, ListSummary] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _List:
+    """One watch's list on its way into history."""
+
+    crawl: FinishedCrawl
+    advanced: Advanced
+    known: Known
+    summary: ListSummary
+    measured: Measured | None = None
+    repeats: Repeats | None = None
+    verdict: Verdict = field(default_factory=lambda: Verdict("publish"))
+    changed: bool = False
+
+    @property
+    def same_as_before(self) -> bool:
+        """The API stated exactly the list of the last snapshot, and nothing about it is in doubt."""
+        return (
+            self.known.digest == self.summary.digest
+            and not self.known.carries
+            and self.known.witness is None
+            and self.known.unreadable == 0
+            and self.summary.unkeyed == 0
+            and not self.advanced.moved
+        )
+
+    @property
+    def drifted(self) -> bool:
+        """The list moved while we paged. Identical repeats at a page edge are no drift."""
+        found = self.repeats
+        return self.advanced.moved or (
+            found is not None and (found.conflicting or found.far or found.whole_page)
+        )
+
+    @property
+    def proves(self) -> bool:
+        """Whether a holding that is not listed is proved to be absent."""
+        return self.summary.unkeyed == 0
+
+
+async def publish(
+    connection: Connection,
+    finished: Sequence[FinishedCrawl],
+    advanced: Mapping[int, Advanced],
+    book: AssetBook,
+) -> list[WatchVerdict]:
+    """Publish these crawls and end them.
+
+    Raises WalkMoved for a list that moved, ClockWentBack, PublishTooSlow, LeaseLost: roll back then.
+    """
+    verdicts = await publish_lists(connection, finished, advanced, book, forced=frozenset())
+    await crawls.complete(connection, [crawl.claim for crawl in finished], verdicts)
+    return verdicts
+
+
+async def publish_lists(
+    connection: Connection,
+    finished: Sequence[FinishedCrawl],
+    advanced: Mapping[int, Advanced],
+    book: AssetBook,
+    forced: frozenset[int],
+) -> list[WatchVerdict]:
+    """Fold, judge and merge. Watches in ``forced`` are believed: an operator released them."""
+    watches = [watch for crawl in finished for watch in crawl.covered.values()]
+    known = await history.begin(connection, watches)
+    lists = await _gather(connection, finished, advanced, book, known)
+    changing = [item for item in lists if not item.same_as_before]
+    await _judge(connection, changing, forced)
+    await _merge(connection, lists, changing)
+    return [_tell(item) for item in lists]
+
+
+async def _gather(
+    connection: Connection,
+    finished: Sequence[FinishedCrawl],
+    advanced: Mapping[int, Advanced],
+    book: AssetBook,
+    known: Mapping[int, Known],
+) -> list[_List]:
+    """Put every list that may change something into the fold."""
+    lists: list[_List] = []
+    copied = 0
+    for crawl in finished:
+        if crawl.rows is None:
+            copied += await _read_again(connection, crawl, book)
+        mine = [
+            _List(crawl, advanced[crawl.claim.crawl_id], known[watch], crawl.summaries[watch])
+            for watch in crawl.covered.values()
+            if watch in known
+        ]
+        lists += mine
+        wanted = {item.known.watch_id for item in mine if not item.same_as_before}
+        if crawl.rows is not None and wanted:
+            copied += await history.fill_fold(
+                connection, (row for row in crawl.rows if row.watch_id in wanted)
+            )
+        if crawl.prices:
+            await history.fill_prices(connection, crawl.prices)
+    if copied:
+        repeats = await history.finish_fold(connection, copied)
+        for item in lists:
+            item.repeats = repeats.get(item.known.watch_id)
+    return lists
+
+
+async def _read_again(connection: Connection, crawl: FinishedCrawl, book: AssetBook) -> int:
+    """Fold the raw pages of a crawl that was too large for memory, or begun by another worker."""
+    fold = Fold(crawl.covered)
+    copied = 0
+    claim = crawl.claim
+    # Pages first, then the copy: one connection does one thing at a time.
+    async for stored in pages.read(connection, claim.part_on, claim.crawl_id):
+        cursor = None if stored.cursor_in is None else Cursor(stored.cursor_in)
+        question = Question(tuple(claim.addresses), claim.scope, cursor, crawl.facts)
+        page = crawl.source.parse(question, stored.body)
+        named = named_assets(page)
+        await book.resolve(connection, crawl.source.network, named)
+        rows, prices = fold.add(stored.page_no, page, book.numbers(crawl.source.network, named))
+        copied += await history.fill_fold(connection, rows)
+        if prices:
+            await history.fill_prices(connection, prices)
+    crawl.summaries = fold.summaries
+    return copied
+
+
+async def _judge(connection: Connection, lists: Sequence[_List], forced: frozenset[int]) -> None:
+    if not lists:
+        return
+    for item in lists:
+        if item.drifted and item.crawl.claim.drift_restarts < DRIFT_RESTARTS and not forced:
+            raise WalkMoved("the list moved while it was paged", "drift")
+    measured = await history.measure(connection, [item.known for item in lists])
+    for item in lists:
+        item.measured = measured[item.known.watch_id]
+        evidence = await _evidence(connection, item, item.measured)
+        if item.known.watch_id in forced:
+            item.verdict = Verdict("publish", witness_becomes="released")
+        else:
+            item.verdict = judge(evidence, item.crawl.config.guard)
+
+
+async def _evidence(connection: Connection, item: _List, measured: Measured) -> Evidence:
+    known = item.known
+    witness = None if known.witness is None else Witness(known.witness, known.witness_age or 0.0)
+    outage = False
+    if witness is not None:
+        outage = is_outage(*await history.count_quarantined(connection, known.watch_id))
+    return Evidence(
+        known=measured.known,
+        readable=measured.readable,
+        unreadable=measured.unreadable + item.summary.unkeyed,
+        missing=measured.missing,
+        witnessed=measured.witnessed,
+        witness=witness,
+        outage=outage,
+    )
+
+
+async def _merge(connection: Connection, lists: Sequence[_List], changing: Sequence[_List]) -> None:
+    """Write what was judged, at one instant."""
+    judged = [item for item in lists if item.verdict.kind != "fail"]
+    if not judged:
+        return
+    instant = await history.choose_instant(connection, max(item.known.latest for item in judged))
+    await _change_history(connection, [item for item in changing if item.verdict.kind == "publish"], instant)
+    await _write_prices(connection, [item for item in lists if item.verdict.kind == "publish"])
+    resolved = [item for item in changing if item.verdict.witness_becomes and item.known.witness]
+    if resolved:
+        await history.resolve_witnesses(
+            connection,
+            [(item.known.witness or 0, item.verdict.witness_becomes or "") for item in resolved],
+            instant,
+        )
+    numbers = await history.insert_snapshots(connection, [_row(item) for item in judged], instant)
+    new = [item for item in judged if item.verdict.kind == "quarantine" and not item.verdict.repeats]
+    if new:
+        await history.insert_testimony(
+            connection, [(numbers[item.known.watch_id], item.known.watch_id) for item in new]
+        )
+    if resolved:
+        await history.drop_testimony(connection, [item.known.witness or 0 for item in resolved])
+    if await history.is_too_old(connection, instant):
+        raise PublishTooSlow("publishing took more than 30 s and was rolled back")
+
+
+async def _change_history(connection: Connection, believed: Sequence[_List], instant: datetime) -> None:
+    if not believed:
+        return
+    doubts = any(_has_doubts(item) for item in believed)
+    changed = await history.merge(connection, [_believe(item) for item in believed], instant, doubts=doubts)
+    for item in believed:
+        item.changed = item.known.watch_id in changed
+
+
+async def _write_prices(connection: Connection, published: Sequence[_List]) -> None:
+    """Crawls that were read again may have put prices beside the fold; others say so themselves."""
+    priced = [item for item in published if item.crawl.prices or item.crawl.rows is None]
+    if priced:
+        await history.write_prices(
+            connection,
+            [(item.known.watch_id, item.crawl.claim.crawl_id, item.crawl.claim.part_on) for item in priced],
+        )
+
+
+def _has_doubts(item: _List) -> bool:
+    measured = item.measured
+    return (
+        item.known.carries
+        or not item.proves
+        or (measured is not None and measured.unreadable > 0)
+        or (item.crawl.source.absences_needed > 1 and measured is not None and measured.missing > 0)
+    )
+
+
+def _believe(item: _List) -> Believed:
+    return Believed(
+        watch_id=item.known.watch_id,
+        crawl_id=item.crawl.claim.crawl_id,
+        part_on=item.crawl.claim.part_on,
+        baseline=item.known.baseline,
+        unproved_before=not item.known.proved_before,
+        proves=item.proves,
+        absences_needed=item.crawl.source.absences_needed,
+        witness=item.known.witness if item.verdict.witness_becomes in ("confirmed", "released") else None,
+    )
+
+
+def _row(item: _List) -> SnapshotRow:
+    advanced, measured = item.advanced, item.measured
+    assert advanced.first_page_at is not None
+    assert advanced.last_page_at is not None
+    quarantined = item.verdict.kind == "quarantine"
+    return SnapshotRow(
+        watch_id=item.known.watch_id,
+        crawl_id=item.crawl.claim.crawl_id,
+        state="quarantined" if quarantined else "published",
+        fresh_for=item.crawl.config.fresh_for,
+        first_page_at=advanced.first_page_at,
+        last_page_at=advanced.last_page_at,
+        height_from=advanced.height_from,
+        height_to=advanced.height_to,
+        pages=advanced.pages,
+        holdings=measured.readable if measured else item.known.holdings or 0,
+        unreadable=(measured.unreadable if measured else 0) + item.summary.unkeyed,
+        missing=measured.missing if measured else 0,
+        proves=item.proves,
+        consistency=_consistency(item),
+        digest=item.summary.digest,
+        reason=item.verdict.reason if quarantined else None,
+        resolution="repeated" if item.verdict.repeats else None,
+    )
+
+
+def _consistency(item: _List) -> str:
+    advanced = item.advanced
+    if item.drifted:
+        return "drifted"
+    same_height = advanced.height_from is not None and advanced.height_from == advanced.height_to
+    return "point" if advanced.pages == 1 or same_height else "window"
+
+
+def _tell(item: _List) -> WatchVerdict:
+    crawl_id, watch_id, verdict = item.crawl.claim.crawl_id, item.known.watch_id, item.verdict
+    if verdict.kind == "publish":
+        outcome = "published" if item.changed or item.known.baseline else "unchanged"
+        return WatchVerdict(crawl_id, watch_id, outcome)
+    if verdict.kind == "fail":
+        first = f": {item.summary.first_reason}" if item.summary.first_reason else ""
+        return WatchVerdict(crawl_id, watch_id, "failed", verdict.reason + first)
+    return WatchVerdict(crawl_id, watch_id, "quarantined", verdict.reason)
+
+
+def window_of(claim: Claim, config: SourceConfig) -> timedelta:
+    """How long one walk may take from its first to its last page."""
+    return max(config.max_window, timedelta(seconds=claim.grown_window or 0))

@@ -1,0 +1,90 @@
+"""One deterministic round of change in a world: what a busy hour looks like on five chains.
+
+Fewer than half of any account's items disappear, so an honest round never looks like an outage.
+"""
+
+import random
+
+from indexer.simulator.positions import Item, WatchRow, digest_of
+from indexer.simulator.state import State
+
+_FUNGIBLE = ("token", "custom", "standard")
+
+
+def change_world(state: State, step: int) -> None:
+    """Apply round ``step``. The same world, seed and step always give the same result."""
+    # Not for secrets: the same seed must give the same world everywhere.
+    dice = random.Random(digest_of("change", state.seed, step))  # noqa: S311
+    with state.lock:
+        state.advance(dice.randint(1_000, 1_400))
+        for row in state.watched:
+            for scope in row.runes or ("",):
+                _change_account(state, row, scope, dice)
+        for source in state.accounts:
+            _transfer_one(state, source, dice)
+            _refresh_some(state, source, dice)
+
+
+def _change_account(state: State, row: WatchRow, scope: str, dice: random.Random) -> None:
+    items = state.items(row.source, row.address, scope)
+    if not items:
+        return
+    for item in _some(items, dice, 6):
+        _move_amount(state, row, item, dice)
+    items = state.items(row.source, row.address, scope)
+    for item in _some(items, dice, 10) if len(items) >= 4 else ():
+        state.remove(row.source, row.address, item.key)
+    for _ in range(1 + len(items) // 12):
+        state.mint(row.source, row.address, index=len(items) + dice.randrange(64), scope=scope)
+    _change_state(state, row, dice.choice(state.items(row.source, row.address, scope)))
+
+
+def _some(items: list[Item], dice: random.Random, share: int) -> list[Item]:
+    return dice.sample(items, max(1, len(items) // share))
+
+
+def _move_amount(state: State, row: WatchRow, item: Item, dice: random.Random) -> None:
+    """Up or down by up to a tenth; an output is spent and comes back as another one."""
+    if not item.amount or item.amount < 20 or item.burnt:
+        return
+    tenth = max(1, item.amount // 10)
+    amount = item.amount - dice.randint(1, tenth)
+    amount += dice.randint(0, 2 * tenth) if item.amount < 2**62 else 0
+    if row.source == "okx_runes":
+        state.remove(row.source, row.address, item.key)
+        fresh = state.mint(row.source, row.address, scope=item.asset_ref)
+        state.update(row.source, row.address, fresh.key, amount=amount, listing=0)
+    elif row.source == "loopring" or state.catalogue[row.source][item.asset_ref].kind in _FUNGIBLE:
+        state.update(row.source, row.address, item.key, amount=amount, locked=min(item.locked, amount))
+
+
+def _change_state(state: State, row: WatchRow, item: Item) -> None:
+    """Something that moves nothing: a listing, a freeze, a lock."""
+    if row.source == "okx_runes":
+        state.update(row.source, row.address, item.key, listing=(item.listing + 1) % 3)
+    elif row.source in ("algorand", "solana_das"):
+        state.update(row.source, row.address, item.key, frozen=not item.frozen)
+    elif row.source == "loopring":
+        state.update(row.source, row.address, item.key, locked=0 if item.locked else (item.amount or 0) // 2)
+
+
+def _transfer_one(state: State, source: str, dice: random.Random) -> None:
+    """One item moves between two watched accounts, the richer to the next."""
+    rows = [row for row in state.watched if row.source == source]
+    rich = [row for row in rows if len(state.items(source, row.address)) >= 4]
+    if not rich or len(rows) < 2:
+        return
+    sender = dice.choice(rich)
+    receiver = dice.choice(
+        [row for row in rows if row is not sender and state.items(source, row.address)] or rows[:1]
+    )
+    items = [item for item in state.items(source, sender.address) if not item.burnt]
+    movable = [item for item in items if not receiver.runes or item.asset_ref in receiver.runes]
+    if movable and receiver is not sender:
+        state.transfer(source, sender.address, receiver.address, dice.choice(movable).key)
+
+
+def _refresh_some(state: State, source: str, dice: random.Random) -> None:
+    if source in ("solana_das", "loopring") and state.catalogue[source]:
+        for reference in dice.sample(sorted(state.catalogue[source]), min(3, len(state.catalogue[source]))):
+            state.refresh(source, reference)

@@ -1,0 +1,344 @@
+"""Solana DAS `getAssetsByOwner`, the dialect Infura serves: NFTs and, where offered, fungible tokens.
+
+One JSON-RPC POST per page, positional parameters. Keyset paging by asset id (decoded bytes, ascending); where
+that is refused, numbered pages. A short page proves nothing: the list ends with an empty one. Pure.
+https://docs.metamask.io/services/reference/solana/json-rpc-methods/digital-asset-standard/getassetsbyowner
+"""
+
+# ruff: noqa: ARG002 - the protocol names arguments that some sources need and others do not.
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Final, NamedTuple
+from urllib.parse import quote
+
+import base58
+
+from indexer.errors import (
+    ApiError,
+    BadPage,
+    CursorRejected,
+    RateLimited,
+    Refused,
+    RequestRejected,
+    ServerTrouble,
+)
+from indexer.records import Cursor, Facts, Holding, Page, Question, Request, Secrets, Unreadable
+from indexer.sources.base import Inexact, clean_text, need, read_object
+from indexer.sources.solana_das_asset import (
+    decode_key,
+    read_asset,
+    read_failed,
+    read_id,
+    read_item,
+    read_price,
+)
+
+_WHAT: Final = "solana_das page"
+_ENDPOINT: Final = "getAssetsByOwner"
+#: Each divides the one before, so that a numbered page keeps its place when the limit shrinks.
+_LIMITS: Final = (1000, 500, 250, 125, 25, 5, 1)
+_URL: Final = re.compile(r"\w+://\S+")
+#: Infura's keys and ids look like this; some of its messages quote them.
+_KEYLIKE: Final = re.compile(r"[0-9A-Fa-f]{24,}")
+
+#: The answer is above the server's 10 MiB: jsonrpsee before and after version 0.17.
+_TOO_BIG: Final = (-32702, -32008)
+_INVALID_PARAMETERS: Final = -32602
+_APPLICATION_ERROR: Final = -32000
+_TROUBLE: Final = (-32603, -32604, -32800, -32050)
+_TROUBLE_TEXTS: Final = ("Database Error", "Database Connection Failed")
+
+
+class _Place(NamedTuple):
+    """Where a page starts: after an asset id, or at a numbered page of ``limit`` rows."""
+
+    after: str | None = None
+    page: int | None = None
+    limit: int = _LIMITS[0]
+    #: The last id of the numbered page before: seen again, the server ignores the number.
+    last: str = ""
+
+
+class _Failure(NamedTuple):
+    code: int
+    message: str
+    backoff_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SolanaDas:
+    """Assets of one owner at a DAS provider. Absences need two crawls: partners lag behind each other."""
+
+    prefix: str = ""
+
+    name: ClassVar[str] = "solana_das"
+    network: ClassVar[str] = "solana"
+    kind: ClassVar[str] = "other"
+    batch: ClassVar[int] = 1
+    scoped: ClassVar[bool] = False
+    required_secrets: ClassVar[tuple[str, ...]] = ("api_key",)
+    optional_secrets: ClassVar[tuple[str, ...]] = ()
+    absences_needed: ClassVar[int] = 2
+
+    def canonical_address(self, text: str) -> str:
+        """The address itself: base58 has one spelling, and its case matters."""
+        if decode_key(text) is None:
+            raise ValueError(
+                "a Solana address is base58 (32 to 44 characters, no 0 O I l) of exactly 32 bytes"
+            )
+        return text
+
+    def canonical_scope(self, text: str) -> str:
+        """Always empty: one list holds every asset."""
+        if text:
+            raise ValueError("solana_das takes no scope")
+        return ""
+
+    def fact_names(self, question: Question) -> tuple[str, ...]:
+        """What this provider was seen to refuse."""
+        return ("options", "mode")
+
+    def request(self, question: Question) -> Request:
+        """The next page, with the parameters this provider is known to take."""
+        (owner,) = question.addresses
+        place, limit = _place(question), _limit(question.facts)
+        page = None if place.page is None else _page_number(place, limit)
+        order = {"sortBy": "id" if page is None else "created", "sortDirection": "asc"}
+        parameters: list[object] = [owner, order, limit, page, None, place.after]
+        if _sends_options(question):
+            parameters.append({"showFungible": True})
+        call = {"jsonrpc": "2.0", "id": 1, "method": _ENDPOINT, "params": parameters}
+        body = json.dumps(call, separators=(",", ":")).encode("ascii")
+        return Request("POST", target=self.prefix, template=f"POST {_ENDPOINT}", body=body)
+
+    def headers(self, request: Request, secrets: Secrets, now: datetime) -> dict[str, str]:
+        """Only what the body is: the key travels in the path."""
+        return {"Content-Type": "application/json"}
+
+    def secret_path(self, secrets: Secrets) -> str:
+        """The key, as the last part of the path."""
+        return f"/{quote(secrets['api_key'], safe='')}"
+
+    def read_error(self, question: Question, status: int, body: bytes) -> ApiError | None:
+        """The reaction to a refusal. The HTTP status decides first: codes mean different things behind it."""
+        failure = _find_failure(body)
+        said = f"{status}{_said(failure, body if status == 401 else b'')}"
+        if failure is not None and _is_quota(failure):
+            return Refused(f"{said}: the daily quota is used up")
+        if status in (401, 402, 403):
+            return Refused(f"{said}: the provider refuses us (key, payment or quota)")
+        if status == 429:
+            return RateLimited(said, failure.backoff_seconds if failure else None)
+        if status >= 500 or status == 408:
+            return ServerTrouble(said)
+        if failure is None:
+            return None if status < 300 else _reject(question, said)
+        return None if _teach(question, failure) else _react(question, failure, said)
+
+    def parse(self, question: Question, body: bytes) -> Page:
+        """One page of assets, or what a refusal taught about this provider."""
+        answer = read_object(body, _WHAT)
+        failure = _read_failure(answer)
+        if failure is not None:
+            return _teaching_page(question, failure)
+        _check_envelope(answer)
+        result = need(answer, "result", dict, _WHAT)
+        items = need(result, "items", list, _WHAT)
+        errors = [] if result.get("errors") is None else need(result, "errors", list, _WHAT)
+        return _read_page(question, result, items, errors)
+
+
+# Where we are in the list
+
+
+def _limit(facts: Facts) -> int:
+    return int(facts.get("limit") or _LIMITS[0])
+
+
+def _place(question: Question) -> _Place:
+    if question.cursor is None:
+        return _Place(page=1) if question.facts.get("mode") == "page" else _Place()
+    kind, _, rest = question.cursor.partition(":")
+    if kind == "after":
+        return _Place(after=rest)
+    page, limit, last = rest.split(":")
+    return _Place(page=int(page), limit=int(limit), last=last)
+
+
+def _sends_options(question: Question) -> bool:
+    return question.facts.get("options") != "rejected"
+
+
+# What went wrong, and what it teaches
+
+
+def _find_failure(body: bytes) -> _Failure | None:
+    """The JSON-RPC error in these bytes, if that is what they are."""
+    if b'"error"' not in body:
+        return None  # the usual page: megabytes that need not be decoded twice
+    try:
+        return _read_failure(read_object(body, _WHAT))
+    except BadPage:
+        return None
+
+
+def _read_failure(answer: Mapping[str, Any]) -> _Failure | None:
+    error = answer.get("error")
+    if not isinstance(error, Mapping):
+        return None
+    code, message = error.get("code"), error.get("message")
+    return _Failure(
+        code if type(code) is int else 0,
+        message if type(message) is str else "",
+        _read_backoff(error.get("data")),
+    )
+
+
+def _read_backoff(data: Any) -> float | None:
+    """Infura's hint, flat as documented or nested as observed; 0 is no hint."""
+    if not isinstance(data, Mapping):
+        return None
+    rate = data.get("rate")
+    value = (rate if isinstance(rate, Mapping) else data).get("backoff_seconds")
+    if type(value) is not int and not isinstance(value, Inexact):
+        return None
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds > 0 else None
+
+
+def _is_quota(failure: _Failure) -> bool:
+    return failure.code == 402 or "daily request count exceeded" in failure.message.lower()
+
+
+def _react(question: Question, failure: _Failure, said: str) -> ApiError:
+    """The reaction to a JSON-RPC error that HTTP itself did not explain."""
+    code = failure.code
+    if code in (401, 403, -32002):
+        return Refused(f"{said}: the provider refuses us")
+    if code in (429, -32005):
+        return RateLimited(said, failure.backoff_seconds)
+    if code in _TROUBLE or 500 <= code < 600:
+        return ServerTrouble(said)
+    if code == _APPLICATION_ERROR and failure.message.startswith(_TROUBLE_TEXTS):
+        return ServerTrouble(said)
+    known = code in (_APPLICATION_ERROR, _INVALID_PARAMETERS)
+    return _reject(question, said) if known else RequestRejected(said)
+
+
+def _reject(question: Question, said: str) -> ApiError:
+    return RequestRejected(said) if question.cursor is None else CursorRejected(said)
+
+
+def _teach(question: Question, failure: _Failure) -> dict[str, str]:
+    """What this refusal says about the provider; empty when it teaches nothing."""
+    limit = _limit(question.facts)
+    if failure.code in _TOO_BIG and limit > _LIMITS[-1]:
+        return {"limit": str(next(smaller for smaller in _LIMITS if smaller < limit))}
+    if question.cursor is not None:
+        # Half a list with fungibles and half without would look like a sale: start again instead.
+        return {}
+    if failure.code == _INVALID_PARAMETERS and _sends_options(question):
+        return {"options": "rejected"}
+    numbered = question.facts.get("mode") == "page"
+    if failure.code == _INVALID_PARAMETERS and not numbered:
+        # It was the missing page number that was refused, so the options are worth another try.
+        return {"mode": "page", "options": ""}
+    if failure.code == _APPLICATION_ERROR and "Pagination" in failure.message and not numbered:
+        return {"mode": "page"}
+    return {}
+
+
+def _teaching_page(question: Question, failure: _Failure) -> Page:
+    facts = _teach(question, failure)
+    if not facts:
+        raise BadPage(f"{_WHAT}: an error instead of a page ({failure.code})")
+    return Page(facts=facts, lasting=frozenset(facts) - {"limit"}, teaches_only=True)
+
+
+def _said(failure: _Failure | None, plain: bytes) -> str:
+    """The API's own words, cleaned and short, with a space in front; empty when there are none."""
+    message = failure.message if failure is not None else plain[:1000].decode("utf-8", "replace")
+    printable = "".join(c if c.isprintable() else " " for c in clean_text(message[:1000]))
+    text = " ".join(_KEYLIKE.sub("[…]", _URL.sub("[url]", printable)).split())[:120]
+    code = f" {failure.code}" if failure is not None else ""
+    return f"{code} {text!r}" if text else code
+
+
+# A page
+
+
+def _check_envelope(answer: Mapping[str, Any]) -> None:
+    if need(answer, "jsonrpc", str, _WHAT) != "2.0":
+        raise BadPage(f"{_WHAT}: this is no JSON-RPC 2.0 answer")
+    if answer.get("error") is not None:
+        raise BadPage(f"{_WHAT}: an error that is no JSON-RPC error")
+    echoed = answer.get("id")
+    if not (type(echoed) in (int, str) and str(echoed) == "1"):
+        raise BadPage(f"{_WHAT}: this answers another request")
+
+
+def _read_page(question: Question, result: Mapping[str, Any], items: list[Any], errors: list[Any]) -> Page:
+    (owner,) = question.addresses
+    next_cursor = _read_next(question, result, items, errors)
+    rows = [read_item(owner, item) for item in items]
+    failed = [read_failed(owner, error) for error in errors]
+    held = [item for row, item in zip(rows, items, strict=True) if isinstance(row, Holding)]
+    return Page(
+        holdings=tuple(row for row in rows if isinstance(row, Holding)),
+        unreadable=tuple(row for row in [*rows, *failed] if isinstance(row, Unreadable)),
+        assets=tuple({item["id"]: read_asset(item) for item in held}.values()),
+        prices=tuple(price for item in held for price in read_price(owner, item)),
+        next_cursor=next_cursor,
+        not_held=sum(row is None for row in rows),
+    )
+
+
+def _read_next(
+    question: Question, result: Mapping[str, Any], items: list[Any], errors: list[Any]
+) -> Cursor | None:
+    """Where the next page starts; None only after a page with nothing on it at all."""
+    place = _place(question)
+    ids = [read_id(row) for row in items]
+    if place.page is None:
+        last = _check_order(place, ids, [read_id(row) for row in errors])
+        return Cursor(f"after:{last}") if items or errors else None
+    limit = _limit(question.facts)
+    page = _page_number(place, limit)
+    last = next((asset_id for asset_id in reversed(ids) if asset_id is not None), "")
+    if result.get("page", page) != page or (last and last == place.last):
+        raise BadPage(f"{_WHAT}: this is not page {page}, the page number was ignored")
+    return Cursor(f"page:{page + 1}:{limit}:{last}") if items or errors else None
+
+
+def _page_number(place: _Place, limit: int) -> int:
+    """The number of a page once its limit may have shrunk."""
+    return ((place.page or 1) - 1) * place.limit // limit + 1
+
+
+def _decode_all(ids: list[str | None]) -> list[bytes]:
+    raws = [decode_key(asset_id) for asset_id in ids if asset_id is not None]
+    return [raw for raw in raws if raw is not None]
+
+
+def _check_order(place: _Place, ids: list[str | None], failed: list[str | None]) -> str:
+    """The largest id listed. Ids that do not rise mean that the server ignored `after` or the direction."""
+    start = last = decode_key(place.after or "") or b""
+    for raw in _decode_all(ids):
+        if raw <= last:
+            raise BadPage(f"{_WHAT}: ids go backwards")
+        last = raw
+    raws = _decode_all(failed)
+    if any(raw <= start for raw in raws):
+        raise BadPage(f"{_WHAT}: ids go backwards")
+    last = max([last, *raws])
+    if (ids or failed) and last == start:
+        raise BadPage(f"{_WHAT}: no asset id can be read, so there is nothing to continue from")
+    return base58.b58encode(last).decode("ascii")

@@ -1,0 +1,31 @@
+-- name: find_assets
+-- Numbers of assets that are known already.
+SELECT asset_ref, asset_id FROM ledger.asset
+WHERE network = %(network)s AND asset_ref = ANY(%(refs)s)
+
+-- name: insert_assets
+-- Only the missing, in key order: opposite orders deadlock, no-op upserts burn numbers.
+INSERT INTO ledger.asset (network, asset_ref)
+SELECT %(network)s, n.asset_ref
+FROM unnest(%(refs)s::text[]) AS n (asset_ref)
+ORDER BY n.asset_ref
+ON CONFLICT (network, asset_ref) DO NOTHING
+
+-- name: find_details
+-- Digests of the descriptions that are stored.
+SELECT asset_id, digest FROM ledger.asset_detail
+WHERE asset_id = ANY(%(assets)s)
+
+-- name: write_details
+-- Descriptions that are new or changed, in key order.
+INSERT INTO ledger.asset_detail (asset_id, kind, symbol, name, decimals, metadata, digest)
+SELECT n.asset_id, n.kind, n.symbol, n.name, n.decimals, n.metadata::jsonb, n.digest
+FROM unnest(
+    %(assets)s::bigint[], %(kinds)s::text[], %(symbols)s::text[], %(names)s::text[], %(decimals)s::smallint[],
+    %(metadata)s::text[], %(digests)s::bytea[]
+) AS n (asset_id, kind, symbol, name, decimals, metadata, digest)
+ORDER BY n.asset_id
+ON CONFLICT (asset_id) DO UPDATE
+SET kind = excluded.kind, symbol = excluded.symbol, name = excluded.name, decimals = excluded.decimals,
+    metadata = excluded.metadata, digest = excluded.digest, updated_at = now()
+WHERE asset_detail.digest <> excluded.digest

@@ -1,0 +1,94 @@
+-- name: lock_crawls
+-- In ascending order, so that two workers never wait for each other.
+SELECT crawl_id FROM ledger.crawl
+WHERE crawl_id = ANY(%(crawls)s)
+ORDER BY crawl_id
+FOR NO KEY UPDATE
+
+-- name: advance_crawls
+-- Compare-and-set on (crawl, epoch, page number): who lost the lease, or repeats a page, gets no row back.
+-- The first page's time is when its request was sent, the last page's when it was committed.
+UPDATE ledger.crawl AS c
+SET pages = c.pages + (n.kind = 'page')::int,
+    lookups = c.lookups + (n.kind = 'lookup')::int,
+    requests = c.requests + n.requests,
+    listed = c.listed + n.items,
+    cursor = CASE n.kind WHEN 'page' THEN n.cursor_out ELSE c.cursor END,
+    facts = coalesce(n.facts::jsonb, c.facts),
+    reported_total = coalesce(n.reported_total, c.reported_total),
+    height_from = coalesce(c.height_from, n.height),
+    height_to = coalesce(n.height, c.height_to),
+    moved = c.moved OR n.moved,
+    first_page_at = CASE n.kind
+        WHEN 'page' THEN coalesce(c.first_page_at, clock_timestamp() - n.seconds * interval '1 second')
+        ELSE c.first_page_at END,
+    last_page_at = CASE n.kind WHEN 'page' THEN greatest(c.last_page_at, clock_timestamp()) ELSE c.last_page_at END,
+    lease_until = clock_timestamp() + %(lease)s
+FROM unnest(
+    %(crawls)s::bigint[], %(epochs)s::bigint[], %(kinds)s::text[], %(page_nos)s::int[], %(requests)s::int[],
+    %(items)s::int[], %(cursors_out)s::text[], %(facts)s::text[], %(reported_totals)s::bigint[],
+    %(heights)s::bigint[], %(moved)s::boolean[], %(seconds)s::float8[]
+) AS n (crawl_id, epoch, kind, page_no, requests, items, cursor_out, facts, reported_total, height, moved, seconds)
+WHERE c.crawl_id = n.crawl_id
+  AND c.lease_epoch = n.epoch
+  AND c.state = 'running'
+  AND n.page_no = 1 + CASE n.kind WHEN 'page' THEN c.pages WHEN 'lookup' THEN c.lookups ELSE 0 END
+RETURNING c.crawl_id, c.first_page_at, c.last_page_at, c.height_from, c.height_to, c.pages, c.moved, c.source_id
+
+-- name: insert_bodies
+-- Each content once per month, in key order.
+INSERT INTO ledger.raw_body (part_on, sha256, codec, length, body)
+SELECT DISTINCT ON (n.part_on, n.sha256) n.part_on, n.sha256, n.codec, n.length, n.body
+FROM unnest(%(part_ons)s::date[], %(sha256s)s::bytea[], %(codecs)s::text[], %(lengths)s::int[], %(bodies)s::bytea[])
+    AS n (part_on, sha256, codec, length, body)
+ORDER BY n.part_on, n.sha256
+ON CONFLICT (part_on, sha256) DO NOTHING
+
+-- name: insert_pages
+-- The log: what was asked with which cursor, and which bytes came back.
+INSERT INTO ledger.raw_page
+    (part_on, crawl_id, kind, page_no, lease_epoch, http_status, request, cursor_in, cursor_out, items, sha256)
+SELECT n.part_on, n.crawl_id, n.kind, n.page_no, n.epoch, n.status, n.request, n.cursor_in, n.cursor_out, n.items,
+       n.sha256
+FROM unnest(
+    %(part_ons)s::date[], %(crawls)s::bigint[], %(kinds)s::text[], %(page_nos)s::int[], %(epochs)s::bigint[],
+    %(statuses)s::smallint[], %(templates)s::text[], %(cursors_in)s::text[], %(cursors_out)s::text[],
+    %(items)s::int[], %(sha256s)s::bytea[]
+) AS n (part_on, crawl_id, kind, page_no, epoch, status, request, cursor_in, cursor_out, items, sha256)
+
+-- name: keep_rejected
+-- An answer that was not believed is evidence: keep its bytes.
+INSERT INTO ledger.raw_page
+    (part_on, crawl_id, kind, page_no, lease_epoch, http_status, request, cursor_in, items, sha256)
+SELECT %(part_on)s, %(crawl)s, 'rejected', 1 + count(p.page_no), %(epoch)s, %(status)s, %(template)s, %(cursor)s, 0,
+       %(sha256)s
+FROM ledger.raw_page AS p
+WHERE p.part_on = %(part_on)s AND p.crawl_id = %(crawl)s AND p.kind = 'rejected'
+
+-- name: read_pages
+-- The pages of a crawl again, a few at a time: memory is bounded by pages, not by accounts.
+SELECT p.page_no, p.cursor_in, p.cursor_out, b.codec, b.length, b.body
+FROM ledger.raw_page AS p
+JOIN ledger.raw_body AS b ON b.part_on = p.part_on AND b.sha256 = p.sha256
+WHERE p.part_on = %(part_on)s AND p.crawl_id = %(crawl)s AND p.kind = 'page' AND p.page_no > %(after)s
+ORDER BY p.page_no
+LIMIT 16
+
+-- name: learn_facts
+-- What a look-up taught for good.
+INSERT INTO ledger.fact (source_id, name, value, crawl_id)
+SELECT DISTINCT ON (n.source_id, n.name) n.source_id, n.name, n.value, n.crawl_id
+FROM unnest(%(sources)s::text[], %(names)s::text[], %(values)s::text[], %(crawls)s::bigint[])
+    AS n (source_id, name, value, crawl_id)
+ORDER BY n.source_id, n.name
+ON CONFLICT (source_id, name)
+    DO UPDATE SET value = excluded.value, learned_at = clock_timestamp(), crawl_id = excluded.crawl_id
+
+-- name: read_facts
+-- Lasting facts are believed for a week: an API may correct itself.
+SELECT name, value FROM ledger.fact
+WHERE source_id = %(source)s AND name = ANY(%(names)s) AND learned_at > clock_timestamp() - interval '7 days'
+
+-- name: ensure_partitions
+-- This month's and the next one's.
+SELECT ledger.ensure_raw_partitions((now() AT TIME ZONE 'UTC')::date, 2)

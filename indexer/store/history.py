@@ -1,0 +1,269 @@
+"""History: the statements of a publish. Nothing here commits, decides or knows a source.
+
+`publish.py` calls these in order inside one transaction; the database chooses the instant.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from psycopg.rows import class_row
+
+from indexer.errors import ClockWentBack
+from indexer.folding import FoldPrice, FoldRow
+from indexer.store import statements
+from indexer.store.database import Connection
+
+_SQL = statements.load("history")
+
+#: A temporary table with more rows than this gets statistics before it is joined.
+_ANALYZE_FROM = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a watch before a publish."""
+
+    watch_id: int
+    #: Nothing known is later than this.
+    latest: datetime
+    #: No snapshot was published since it is watched.
+    baseline: bool
+    #: Whether the last snapshot proved absence.
+    proved_before: bool
+    #: Digest and counts of the last snapshot's list.
+    digest: bytes | None
+    unreadable: int
+    holdings: int | None
+    #: Whether any holding is carried.
+    carries: bool
+    #: Unresolved surprising list, and its age in seconds.
+    witness: int | None
+    witness_age: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A new list beside what is held: numbers of holdings."""
+
+    watch_id: int
+    known: int
+    readable: int
+    unreadable: int
+    missing: int
+    witnessed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Rows of one list that came twice."""
+
+    watch_id: int
+    conflicting: bool
+    far: bool
+    whole_page: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """A list that goes into history, and how to read absence in it."""
+
+    watch_id: int
+    crawl_id: int
+    part_on: date
+    baseline: bool
+    unproved_before: bool
+    proves: bool
+    absences_needed: int
+    #: A confirmed witness: what it missed too is missing for the second time.
+    witness: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRow:
+    """A verdict about one list, as it is stored."""
+
+    watch_id: int
+    crawl_id: int
+    state: str
+    fresh_for: timedelta
+    first_page_at: datetime
+    last_page_at: datetime
+    height_from: int | None
+    height_to: int | None
+    pages: int
+    holdings: int
+    unreadable: int
+    missing: int
+    proves: bool
+    consistency: str
+    digest: bytes
+    reason: str | None = None
+    resolution: str | None = None
+
+
+async def begin(connection: Connection, watches: Sequence[int]) -> dict[int, Known]:
+    """Lock these watches and read what is known of them. A watch left out is not watched any more."""
+    await connection.execute(_SQL.lock_watches, {"watches": list(watches)})
+    async with connection.cursor(row_factory=class_row(Known)) as cursor:
+        await cursor.execute(_SQL.read_watches, {"watches": list(watches)})
+        return {known.watch_id: known for known in await cursor.fetchall()}
+
+
+async def create_fold(connection: Connection) -> None:
+    """Make the temporary tables of this connection."""
+    for statement in _SQL.create_fold.split(b";\n"):
+        await connection.execute(statement.strip().rstrip(b";"))
+
+
+async def fill_fold(connection: Connection, rows: Iterable[FoldRow]) -> int:
+    """Copy rows of a list; returns how many."""
+    count = 0
+    async with connection.cursor() as cursor, cursor.copy(_SQL.copy_fold) as copy:
+        for row in rows:
+            await copy.write_row(row)
+            count += 1
+    return count
+
+
+async def fill_prices(connection: Connection, prices: Iterable[FoldPrice]) -> None:
+    """Copy the prices of a list."""
+    async with connection.cursor() as cursor, cursor.copy(_SQL.copy_prices) as copy:
+        for price in prices:
+            await copy.write_row(price)
+
+
+async def finish_fold(connection: Connection, rows: int) -> dict[int, Repeats]:
+    """Find rows that came twice, keep the last of each, and prepare the fold for joins."""
+    async with connection.cursor(row_factory=class_row(Repeats)) as cursor:
+        await cursor.execute(_SQL.find_repeats)
+        repeats = {found.watch_id: found for found in await cursor.fetchall()}
+    if repeats:
+        await connection.execute(_SQL.drop_repeats)
+    if rows > _ANALYZE_FROM:
+        await connection.execute(_SQL.analyze_fold)
+    return repeats
+
+
+async def measure(connection: Connection, known: Sequence[Known]) -> dict[int, Measured]:
+    """Compare the folded lists with what is held."""
+    async with connection.cursor(row_factory=class_row(Measured)) as cursor:
+        await cursor.execute(
+            _SQL.measure_lists,
+            {"watches": [item.watch_id for item in known], "witnesses": [item.witness for item in known]},
+        )
+        return {measured.watch_id: measured for measured in await cursor.fetchall()}
+
+
+async def count_quarantined(connection: Connection, watch_id: int) -> tuple[int, int]:
+    """How many watches this watch's source has, and how many of them are quarantined."""
+    cursor = await connection.execute(_SQL.count_quarantined, {"watch": watch_id})
+    row = await cursor.fetchone()
+    return (row[0], row[1]) if row else (0, 0)
+
+
+async def choose_instant(connection: Connection, latest: datetime) -> datetime:
+    """The instant of this publish. Raises ClockWentBack when history is over a minute ahead of the clock."""
+    cursor = await connection.execute(_SQL.choose_instant, {"latest": latest})
+    row = await cursor.fetchone()
+    assert row is not None
+    if row[1]:
+        raise ClockWentBack(
+            f"History is already at {latest:%Y-%m-%d %H:%M:%S} UTC, more than a minute ahead of the database clock:"
+            " set the clock right, nothing is published until it has caught up."
+        )
+    instant: datetime = row[0]
+    return instant
+
+
+async def is_too_old(connection: Connection, instant: datetime) -> bool:
+    """Whether this transaction took so long that answers given meanwhile would change."""
+    cursor = await connection.execute(_SQL.check_instant, {"instant": instant})
+    row = await cursor.fetchone()
+    return bool(row and row[0])
+
+
+async def merge(
+    connection: Connection, believed: Sequence[Believed], instant: datetime, *, doubts: bool
+) -> set[int]:
+    """Close and open versions and spans for the believed lists; returns the watches in which any changed.
+
+    ``doubts``: some list has or had carried holdings, so spans need looking after.
+    """
+    await connection.execute(_SQL.prepare_watches, _believed(believed))
+    steps = [_SQL.close_versions, _SQL.open_versions]
+    if doubts:
+        steps += [_SQL.close_spans, _SQL.open_spans]
+    changed: set[int] = set()
+    for step in steps:
+        cursor = await connection.execute(step, {"instant": instant})
+        changed.update(row[0] for row in await cursor.fetchall())
+    return changed
+
+
+async def write_prices(connection: Connection, sources: Sequence[tuple[int, int, date]]) -> None:
+    """Write the prices that changed, for these lists: (watch number, crawl number, partition) each."""
+    await connection.execute(
+        _SQL.write_prices,
+        {
+            "watches": [watch for watch, _, _ in sources],
+            "crawls": [crawl for _, crawl, _ in sources],
+            "part_ons": [part_on for _, _, part_on in sources],
+        },
+    )
+
+
+def _believed(believed: Sequence[Believed]) -> dict[str, object]:
+    return {
+        "watches": [item.watch_id for item in believed],
+        "crawls": [item.crawl_id for item in believed],
+        "part_ons": [item.part_on for item in believed],
+        "baselines": [item.baseline for item in believed],
+        "unproved_before": [item.unproved_before for item in believed],
+        "proves": [item.proves for item in believed],
+        "absences_needed": [item.absences_needed for item in believed],
+        "witnesses": [item.witness for item in believed],
+    }
+
+
+async def resolve_witnesses(
+    connection: Connection, resolutions: Sequence[tuple[int, str]], instant: datetime
+) -> None:
+    """Say what became of surprising lists."""
+    await connection.execute(
+        _SQL.resolve_witnesses,
+        {
+            "snapshots": [snapshot for snapshot, _ in resolutions],
+            "resolutions": [resolution for _, resolution in resolutions],
+            "instant": instant,
+        },
+    )
+
+
+async def drop_testimony(connection: Connection, snapshots: Sequence[int]) -> None:
+    """Forget what resolved lists missed."""
+    await connection.execute(_SQL.drop_testimony, {"snapshots": list(snapshots)})
+
+
+async def insert_snapshots(
+    connection: Connection, rows: Sequence[SnapshotRow], instant: datetime
+) -> dict[int, int]:
+    """Store the verdicts; returns the snapshot number of each watch."""
+    names = {
+        "watches": "watch_id", "crawls": "crawl_id", "states": "state", "fresh_for": "fresh_for",
+        "first_pages_at": "first_page_at", "last_pages_at": "last_page_at", "heights_from": "height_from",
+        "heights_to": "height_to", "pages": "pages", "holdings": "holdings", "unreadable": "unreadable",
+        "missing": "missing", "proves": "proves", "consistencies": "consistency", "digests": "digest",
+        "reasons": "reason", "resolutions": "resolution",
+    }  # fmt: skip
+    bind: dict[str, object] = {name: [getattr(row, field) for row in rows] for name, field in names.items()}
+    cursor = await connection.execute(_SQL.insert_snapshots, bind | {"instant": instant})
+    return {row[0]: row[1] for row in await cursor.fetchall()}
+
+
+async def insert_testimony(connection: Connection, witnesses: Sequence[tuple[int, int]]) -> None:
+    """Keep what surprising lists miss: (snapshot number, watch number) each."""
+    await connection.execute(
+        _SQL.insert_testimony,
+        {"snapshots": [snapshot for snapshot, _ in witnesses], "watches": [watch for _, watch in witnesses]},
+    )

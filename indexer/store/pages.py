@@ -1,0 +1,242 @@
+"""Raw pages: the log that history is a fold over. Nothing here commits.
+
+A page's exact bytes, the cursor after it and the fenced progress of its crawl go into one transaction.
+"""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Final, Literal
+
+import zstandard
+
+from indexer.errors import LeaseLost
+from indexer.records import NO_FACTS, Cursor, Facts
+from indexer.store import statements
+from indexer.store.database import Connection
+
+_SQL = statements.load("pages")
+
+_COMPRESSOR: Final = zstandard.ZstdCompressor(level=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Exact bytes as they are stored: content-addressed, compressed by us."""
+
+    sha256: bytes
+    codec: Literal["none", "zstd"]
+    length: int
+    stored: bytes
+
+
+def pack(body: bytes) -> Body:
+    """Compress a body, unless that makes it longer."""
+    packed = _COMPRESSOR.compress(body)
+    sha256 = hashlib.sha256(body).digest()
+    if len(packed) < len(body):
+        return Body(sha256, "zstd", len(body), packed)
+    return Body(sha256, "none", len(body), body)
+
+
+def unpack(codec: str, length: int, stored: bytes) -> bytes:
+    """The exact bytes again."""
+    if codec == "none":
+        return stored
+    return zstandard.ZstdDecompressor().decompress(stored, max_output_size=length)
+
+
+@dataclass(frozen=True, slots=True)
+class RawPage:
+    """One believed answer on its way into the log."""
+
+    crawl_id: int
+    part_on: date
+    lease_epoch: int
+    kind: Literal["page", "lookup"]
+    #: 1, 2, 3 … within its kind; the compare-and-set refuses any other.
+    page_no: int
+    status: int
+    template: str
+    cursor_in: Cursor | None
+    cursor_out: Cursor | None
+    items: int
+    body: Body
+    #: HTTP requests it took.
+    requests: int
+    #: From sending the request to now.
+    seconds: float
+    #: All facts of the crawl from now on; None: unchanged.
+    facts: Facts | None = None
+    #: Facts for later crawls too.
+    lasting: Facts = field(default_factory=lambda: NO_FACTS)
+    reported_total: int | None = None
+    height: int | None = None
+    moved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """A crawl after its page was committed."""
+
+    crawl_id: int
+    first_page_at: datetime | None
+    last_page_at: datetime | None
+    height_from: int | None
+    height_to: int | None
+    pages: int
+    moved: bool
+    source: str
+
+
+async def append(connection: Connection, pages: Sequence[RawPage], lease: timedelta) -> dict[int, Advanced]:
+    """Advance the crawls of these pages and store them. At most one page per crawl.
+
+    Raises LeaseLost when any of them belongs to a crawl that another worker has now: nothing is to be committed.
+    """
+    crawls = [page.crawl_id for page in pages]
+    await connection.execute(_SQL.lock_crawls, {"crawls": crawls})
+    cursor = await connection.execute(_SQL.advance_crawls, _progress(pages) | {"lease": lease})
+    advanced = {row[0]: Advanced(*row) for row in await cursor.fetchall()}
+    if lost := sorted(set(crawls) - set(advanced)):
+        raise LeaseLost(f"crawl {lost[0]} is in other hands")
+    await connection.execute(_SQL.insert_bodies, _bodies(pages))
+    await connection.execute(_SQL.insert_pages, _log(pages))
+    await _learn(connection, pages, advanced)
+    return advanced
+
+
+def _progress(pages: Sequence[RawPage]) -> dict[str, object]:
+    return {
+        "crawls": [page.crawl_id for page in pages],
+        "epochs": [page.lease_epoch for page in pages],
+        "kinds": [page.kind for page in pages],
+        "page_nos": [page.page_no for page in pages],
+        "requests": [page.requests for page in pages],
+        "items": [page.items for page in pages],
+        "cursors_out": [page.cursor_out for page in pages],
+        "facts": [None if page.facts is None else json.dumps(dict(page.facts)) for page in pages],
+        "reported_totals": [page.reported_total for page in pages],
+        "heights": [page.height for page in pages],
+        "moved": [page.moved for page in pages],
+        "seconds": [page.seconds for page in pages],
+    }
+
+
+def _bodies(pages: Sequence[RawPage]) -> dict[str, object]:
+    return {
+        "part_ons": [page.part_on for page in pages],
+        "sha256s": [page.body.sha256 for page in pages],
+        "codecs": [page.body.codec for page in pages],
+        "lengths": [page.body.length for page in pages],
+        "bodies": [page.body.stored for page in pages],
+    }
+
+
+def _log(pages: Sequence[RawPage]) -> dict[str, object]:
+    return {
+        "part_ons": [page.part_on for page in pages],
+        "crawls": [page.crawl_id for page in pages],
+        "kinds": [page.kind for page in pages],
+        "page_nos": [page.page_no for page in pages],
+        "epochs": [page.lease_epoch for page in pages],
+        "statuses": [page.status for page in pages],
+        "templates": [page.template for page in pages],
+        "cursors_in": [page.cursor_in for page in pages],
+        "cursors_out": [page.cursor_out for page in pages],
+        "items": [page.items for page in pages],
+        "sha256s": [page.body.sha256 for page in pages],
+    }
+
+
+async def _learn(connection: Connection, pages: Sequence[RawPage], advanced: Mapping[int, Advanced]) -> None:
+    taught = [
+        (advanced[page.crawl_id].source, name, value, page.crawl_id)
+        for page in pages
+        for name, value in page.lasting.items()
+    ]
+    if taught:
+        sources, names, values, crawls = zip(*taught, strict=True)
+        await connection.execute(
+            _SQL.learn_facts,
+            {"sources": list(sources), "names": list(names), "values": list(values), "crawls": list(crawls)},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An answer that was not believed."""
+
+    crawl_id: int
+    part_on: date
+    lease_epoch: int
+    status: int
+    template: str
+    cursor: Cursor | None
+    body: Body
+
+
+async def keep_rejected(connection: Connection, page: Rejected) -> None:
+    """Keep the bytes of an answer that was not believed."""
+    await connection.execute(
+        _SQL.insert_bodies,
+        {
+            "part_ons": [page.part_on],
+            "sha256s": [page.body.sha256],
+            "codecs": [page.body.codec],
+            "lengths": [page.body.length],
+            "bodies": [page.body.stored],
+        },
+    )
+    await connection.execute(
+        _SQL.keep_rejected,
+        {
+            "part_on": page.part_on,
+            "crawl": page.crawl_id,
+            "epoch": page.lease_epoch,
+            "status": page.status,
+            "template": page.template,
+            "cursor": page.cursor,
+            "sha256": page.body.sha256,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPage:
+    """A page as it comes back from the log."""
+
+    page_no: int
+    cursor_in: Cursor | None
+    cursor_out: Cursor | None
+    body: bytes
+
+
+async def read(connection: Connection, part_on: date, crawl_id: int) -> AsyncIterator[StoredPage]:
+    """The pages of a crawl in order, a few in memory at a time."""
+    after = 0
+    while True:
+        cursor = await connection.execute(
+            _SQL.read_pages, {"part_on": part_on, "crawl": crawl_id, "after": after}
+        )
+        rows = await cursor.fetchall()
+        for page_no, cursor_in, cursor_out, codec, length, stored in rows:
+            yield StoredPage(page_no, cursor_in, cursor_out, unpack(codec, length, stored))
+            after = page_no
+        if not rows:
+            return
+
+
+async def read_facts(connection: Connection, source: str, names: Sequence[str]) -> dict[str, str]:
+    """Lasting facts that earlier look-ups taught, where they are still believed."""
+    if not names:
+        return {}
+    cursor = await connection.execute(_SQL.read_facts, {"source": source, "names": list(names)})
+    return dict(await cursor.fetchall())
+
+
+async def ensure_partitions(connection: Connection) -> None:
+    """Make this month's and next month's partitions."""
+    await connection.execute(_SQL.ensure_partitions)

@@ -1,0 +1,144 @@
+"""One process that claims crawls: its number, its leases and their heartbeat, its clients, its committer.
+
+A worker is alive as long as it holds an advisory lock; kill it and others take its crawls over at once.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Final
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from indexer.client import Client, RequestSeen
+from indexer.commit import Committer
+from indexer.config import Config
+from indexer.crawl import Crawler, Outcome, Progress
+from indexer.errors import DatabaseUnavailable
+from indexer.sources.base import Source
+from indexer.store import crawls
+from indexer.store.crawls import Claim
+from indexer.store.crawls import Worker as WorkerNumber
+from indexer.store.database import Database, is_passing
+from indexer.store.pacing import SharedPacer
+
+_log = structlog.get_logger()
+
+#: A lease is renewed this many times before it would run out.
+_BEATS_PER_LEASE: Final = 3
+
+
+class Worker:
+    """What crawls need around them in one process. Use as an async context manager."""
+
+    def __init__(
+        self, config: Config, database: Database, sources: Mapping[str, Source], redact: Callable[[str], str]
+    ) -> None:
+        self.config = config
+        self.database = database
+        self.sources = sources
+        self.number = WorkerNumber(random.randrange(1, 2**31 - 1), config.daemon.lease)  # noqa: S311 not a secret
+        self.on_page: Callable[[Progress], None] = lambda _progress: None
+        self.on_request: Callable[[RequestSeen], None] = lambda _seen: None
+        self._redact = redact
+        self._committer = Committer(database, config.daemon.lease)
+        self._crawlers: dict[str, Crawler] = {}
+        self._clients: list[Client] = []
+        self._held: set[int] = set()
+        self._session: AsyncConnection[TupleRow] | None = None
+
+    @contextlib.asynccontextmanager
+    async def working(self) -> AsyncIterator["Worker"]:
+        """Register, keep leases alive and commit until the block ends."""
+        await self.database.steadily(self._register)
+        tasks = [asyncio.create_task(self._committer.run()), asyncio.create_task(self._beat())]
+        try:
+            yield self
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for client in self._clients:
+                await client.aclose()
+            if self._session is not None:
+                await self._session.close()
+
+    async def _register(self) -> None:
+        """Take the lock that says this worker lives."""
+        if self._session is not None:
+            await self._session.close()
+        self._session = await AsyncConnection.connect(
+            self.database.url, autocommit=True, application_name=f"indexer worker {self.number.number}"
+        )
+        if not await crawls.hold_worker_number(self._session, self.number.number):
+            _log.warning("worker number still held by its lost connection", worker=self.number.number)
+
+    async def _beat(self) -> None:
+        """Renew the leases of the held crawls; register again when the connection was lost."""
+        pause = self.number.lease.total_seconds() / _BEATS_PER_LEASE
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                assert self._session is not None
+                await crawls.renew(self._session, self.number, sorted(self._held))
+            except psycopg.Error as error:
+                _log.warning("heartbeat failed", kind=type(error).__name__)
+                with contextlib.suppress(psycopg.Error):
+                    await self._register()
+
+    async def claim(self, source: str, most: int, pass_id: int | None) -> list[Claim]:
+        """Take up to ``most`` free crawls of a source."""
+
+        async def take() -> list[Claim]:
+            async with self.database.transaction() as connection:
+                return await crawls.claim(connection, self.number, source, most, pass_id)
+
+        claims = await self.database.steadily(take)
+        self._held.update(claim.crawl_id for claim in claims)
+        return claims
+
+    async def walk(self, source: str, held: Claim) -> Outcome:
+        """Walk one held crawl until it ends or stops. Raises DatabaseUnavailable."""
+        try:
+            return await self._crawler(source).walk(held)
+        except psycopg.Error as error:
+            if is_passing(error):
+                raise DatabaseUnavailable("The database went away and did not come back.") from None
+            raise
+        finally:
+            self._held.discard(held.crawl_id)
+
+    def _crawler(self, name: str) -> Crawler:
+        if name not in self._crawlers:
+            config = self.config.sources[name]
+            pacer = SharedPacer(self.database, name, config.requests_per_second)
+            client = Client(self.sources[name], config, pacer, observe=self._see_request)
+            self._clients.append(client)
+            self._crawlers[name] = Crawler(
+                self.sources[name],
+                config,
+                client,
+                self.database,
+                self._committer,
+                on_page=self._see_page,
+                redact=self._redact,
+            )
+        return self._crawlers[name]
+
+    def _see_page(self, progress: Progress) -> None:
+        self.on_page(progress)
+
+    def _see_request(self, seen: RequestSeen) -> None:
+        self.on_request(seen)
+
+
+def lanes(config: Config, source: str) -> int:
+    """Crawls of a source in hand at once: some parse or commit while others wait for an answer."""
+    return config.sources[source].concurrency * 2 + 1
+
+
+__all__ = ["Sequence", "Worker", "lanes"]

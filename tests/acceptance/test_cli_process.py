@@ -1,0 +1,73 @@
+"""The program as a process: quick to help, quiet when its reader leaves, whole from any folder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+#: None of these is needed to explain the program; together they cost half a second.
+HEAVY = ("psycopg", "httpx", "sqlalchemy", "alembic", "uvicorn", "pydantic", "yaml", "structlog")
+
+
+def run_program(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """`indexer …` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "indexer", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    """Asking what there is answers at once."""
+    program = (
+        "import sys; from indexer.__main__ import main; main(['crawl', '--help']);"
+        f" print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert "Usage: indexer crawl" in done.stdout
+    assert done.stderr == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["db", "roles"], ["init", "--help"], ["config", "show"]], ids=" ".join
+)
+def test_a_reader_that_leaves_is_no_failure_to_shout_about(arguments: list[str], tmp_path: Path) -> None:
+    """`| head -1` gets no traceback; the exit code is that of a broken pipe."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "indexer", *arguments],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+
+    process.stdout.close()
+    said = process.stderr.read()
+    process.stderr.close()
+
+    assert process.wait() == 141
+    assert said == b""
+
+
+def test_roles_are_printed_without_a_database_or_configuration(tmp_path: Path) -> None:
+    """An administrator gets the statements on any machine."""
+    done = run_program("db", "roles", folder=tmp_path)
+
+    assert done.returncode == 0
+    assert "indexer_analyst" in done.stdout
+
+
+def test_a_first_step_can_be_followed_by_the_next(tmp_path: Path) -> None:
+    """`indexer init` then `indexer watchlist check`, as the note says; a second init changes nothing."""
+    first = run_program("init", folder=tmp_path)
+    check = run_program("watchlist", "check", folder=tmp_path)
+    second = run_program("init", folder=tmp_path)
+
+    assert (first.returncode, check.returncode, second.returncode) == (0, 0, 2), check.stderr
+    assert "hedera" in check.stdout
+    assert "exists already" in second.stderr
