@@ -13,9 +13,9 @@ from typing import Final
 import psycopg
 
 from indexer.errors import BadPage, IndexerError, WalkMoved
-from indexer.publish import FinishedCrawl, publish, window_of
+from indexer.publish import FinishedCrawl, publish
 from indexer.records import Asset
-from indexer.store import crawls, pages
+from indexer.store import assets, crawls, pages
 from indexer.store.assets import AssetBook
 from indexer.store.crawls import WatchVerdict
 from indexer.store.database import Connection, Database
@@ -50,25 +50,24 @@ class Committer:
         self._queue: asyncio.Queue[Work] = asyncio.Queue()
         self.book = AssetBook()
 
-    async def learn_assets(self, network: str, refs: set[str], assets: Sequence[Asset]) -> dict[str, int]:
+    async def learn_assets(self, network: str, refs: set[str], known: Sequence[Asset]) -> dict[str, int]:
         """Number these assets and keep what is said about them, in a short transaction of its own."""
-        if self.book.unknown(network, refs) or self.book.changed(network, assets):
-            await self._database.steadily(lambda: self._learn(network, refs, assets))
-        return self.book.numbers(network, refs)
+        if self.book.knows(network, refs, known):
+            return self.book.numbers(network, refs)
+        return await self._database.steadily(lambda: self._learn(network, refs, known))
 
-    async def _learn(self, network: str, refs: set[str], assets: Sequence[Asset]) -> None:
-        try:
-            async with self._database.transaction() as connection:
-                await self.book.resolve(connection, network, refs)
-                await self.book.describe(connection, network, assets)
-        except BaseException:
-            self.book.forget()  # what was rolled back must not be remembered
-            raise
+    async def _learn(self, network: str, refs: set[str], known: Sequence[Asset]) -> dict[str, int]:
+        async with self._database.transaction() as connection:
+            numbers = await assets.resolve(connection, network, refs)
+            digests = await assets.describe(connection, known, numbers)
+        self.book.remember(network, numbers, digests)
+        return numbers
 
     async def commit(self, work: Work) -> list[WatchVerdict]:
         """Return when the page is durable, with the verdicts if its crawl was published.
 
-        Raises LeaseLost, WalkMoved, BadPage (a repeated cursor), ClockWentBack, PublishTooSlow, DatabaseUnavailable.
+        Raises LeaseLost, WalkMoved, BadPage (a repeated cursor), ClockWentBack, PublishTooSlow,
+        DatabaseUnavailable.
         """
         self._queue.put_nowait(work)
         return await work.done
@@ -104,7 +103,7 @@ class Committer:
             finished = [work.finished for work in batch if work.finished is not None]
             if not finished:
                 return []
-            return await publish(connection, finished, advanced, self.book)
+            return await publish(connection, finished, advanced)
 
 
 async def _check_window(connection: Connection, work: Work, advanced: Advanced) -> None:
@@ -130,6 +129,3 @@ def _translated(error: Exception) -> Exception:
     if isinstance(error, psycopg.errors.UniqueViolation) and "md5" in (error.diag.constraint_name or ""):
         return BadPage("the API gave a cursor it had given before: a loop")
     return error
-
-
-__all__ = ["BATCH", "WINDOW_RESTARTS", "Committer", "Work", "window_of"]

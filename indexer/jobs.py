@@ -7,7 +7,6 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -19,7 +18,7 @@ from indexer.crawl import Progress as PageSeen
 from indexer.errors import UsageError
 from indexer.sources.base import Source
 from indexer.store import pages, passes, watching
-from indexer.store.database import Connection, Database
+from indexer.store.database import Database
 from indexer.store.passes import Outcome, Selected
 from indexer.store.watching import WantedSource, WantedWatch, WatchlistChange
 from indexer.watchlist import WatchEntry
@@ -321,15 +320,4 @@ async def plan_pass(engine: Engine, selection: Selection) -> tuple[Plan, ...]:
     return tuple(plans.values())
 
 
-__all__ = [
-    "Connection",
-    "Engine",
-    "Outcome",
-    "Plan",
-    "Progress",
-    "Selection",
-    "apply_watchlist",
-    "plan_pass",
-    "run_pass",
-    "timedelta",
-]
+__all__ = ["Engine", "Outcome", "Plan", "Progress", "Selection", "apply_watchlist", "plan_pass", "run_pass"]

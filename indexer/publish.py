@@ -12,8 +12,7 @@ from indexer.errors import PublishTooSlow, WalkMoved
 from indexer.folding import Fold, FoldPrice, FoldRow, ListSummary, named_assets
 from indexer.records import Cursor, Facts, Question
 from indexer.sources.base import Source
-from indexer.store import crawls, history, pages
-from indexer.store.assets import AssetBook
+from indexer.store import assets, crawls, history, pages
 from indexer.store.crawls import Claim, WatchVerdict
 from indexer.store.database import Connection
 from indexer.store.history import Believed, Known, Measured, Repeats, SnapshotRow
@@ -83,13 +82,12 @@ async def publish(
     connection: Connection,
     finished: Sequence[FinishedCrawl],
     advanced: Mapping[int, Advanced],
-    book: AssetBook,
 ) -> list[WatchVerdict]:
     """Publish these crawls and end them.
 
     Raises WalkMoved for a list that moved, ClockWentBack, PublishTooSlow, LeaseLost: roll back then.
     """
-    verdicts = await publish_lists(connection, finished, advanced, book, forced=frozenset())
+    verdicts = await publish_lists(connection, finished, advanced, forced=frozenset())
     await crawls.complete(connection, [crawl.claim for crawl in finished], verdicts)
     return verdicts
 
@@ -98,13 +96,12 @@ async def publish_lists(
     connection: Connection,
     finished: Sequence[FinishedCrawl],
     advanced: Mapping[int, Advanced],
-    book: AssetBook,
     forced: frozenset[int],
 ) -> list[WatchVerdict]:
     """Fold, judge and merge. Watches in ``forced`` are believed: an operator released them."""
     watches = [watch for crawl in finished for watch in crawl.covered.values()]
     known = await history.begin(connection, watches)
-    lists = await _gather(connection, finished, advanced, book, known)
+    lists = await _gather(connection, finished, advanced, known)
     changing = [item for item in lists if not item.same_as_before]
     await _judge(connection, changing, forced)
     await _merge(connection, lists, changing)
@@ -115,7 +112,6 @@ async def _gather(
     connection: Connection,
     finished: Sequence[FinishedCrawl],
     advanced: Mapping[int, Advanced],
-    book: AssetBook,
     known: Mapping[int, Known],
 ) -> list[_List]:
     """Put every list that may change something into the fold."""
@@ -123,7 +119,7 @@ async def _gather(
     copied = 0
     for crawl in finished:
         if crawl.rows is None:
-            copied += await _read_again(connection, crawl, book)
+            copied += await _read_again(connection, crawl)
         mine = [
             _List(crawl, advanced[crawl.claim.crawl_id], known[watch], crawl.summaries[watch])
             for watch in crawl.covered.values()
@@ -144,7 +140,7 @@ async def _gather(
     return lists
 
 
-async def _read_again(connection: Connection, crawl: FinishedCrawl, book: AssetBook) -> int:
+async def _read_again(connection: Connection, crawl: FinishedCrawl) -> int:
     """Fold the raw pages of a crawl that was too large for memory, or begun by another worker."""
     fold = Fold(crawl.covered)
     copied = 0
@@ -155,8 +151,8 @@ async def _read_again(connection: Connection, crawl: FinishedCrawl, book: AssetB
         question = Question(tuple(claim.addresses), claim.scope, cursor, crawl.facts)
         page = crawl.source.parse(question, stored.body)
         named = named_assets(page)
-        await book.resolve(connection, crawl.source.network, named)
-        rows, prices = fold.add(stored.page_no, page, book.numbers(crawl.source.network, named))
+        numbers = await assets.resolve(connection, crawl.source.network, named)
+        rows, prices = fold.add(stored.page_no, page, numbers)
         copied += await history.fill_fold(connection, rows)
         if prices:
             await history.fill_prices(connection, prices)

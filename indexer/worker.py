@@ -6,7 +6,7 @@ A worker is alive as long as it holds an advisory lock; kill it and others take 
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 import psycopg
@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 from indexer.client import Client, RequestSeen
 from indexer.commit import Committer
 from indexer.config import Config
-from indexer.crawl import Crawler, Outcome, Progress
+from indexer.crawl import Crawler, Doors, Outcome, Progress
 from indexer.errors import DatabaseUnavailable
 from indexer.sources.base import Source
 from indexer.store import crawls
@@ -118,15 +118,10 @@ class Worker:
             pacer = SharedPacer(self.database, name, config.requests_per_second)
             client = Client(self.sources[name], config, pacer, observe=self._see_request)
             self._clients.append(client)
-            self._crawlers[name] = Crawler(
-                self.sources[name],
-                config,
-                client,
-                self.database,
-                self._committer,
-                on_page=self._see_page,
-                redact=self._redact,
+            doors = Doors(
+                self.sources[name], config, client, self.database, self._committer, on_page=self._see_page
             )
+            self._crawlers[name] = Crawler(doors, self._redact)
         return self._crawlers[name]
 
     def _see_page(self, progress: Progress) -> None:
@@ -139,6 +134,3 @@ class Worker:
 def lanes(config: Config, source: str) -> int:
     """Crawls of a source in hand at once: some parse or commit while others wait for an answer."""
     return config.sources[source].concurrency * 2 + 1
-
-
-__all__ = ["Sequence", "Worker", "lanes"]

@@ -17,8 +17,9 @@ from indexer.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.config import Config
-    from indexer.jobs import Outcome, Plan, Progress, Selection
+    from indexer.jobs import Plan, Progress, Selection
     from indexer.sources.base import Source
+    from indexer.store.passes import Outcome
     from indexer.watchlist import WatchEntry
 
 #: Outcomes that leave history without what was asked for.
@@ -122,10 +123,15 @@ def progress_bar() -> Iterator[Callable[["Progress"], None]]:
     if not is_interactive():
         yield lambda _seen: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich import progress
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=stderr_console(), transient=True) as bar:
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+    )
+    with progress.Progress(*columns, console=stderr_console(), transient=True) as bar:
         task = bar.add_task("starting", total=None)
 
         def draw(seen: "Progress") -> None:

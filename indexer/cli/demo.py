@@ -202,14 +202,16 @@ async def _show(database: "Database", first: datetime) -> None:
 
 
 def choose_sample(changes: "Sequence[ChangeRow]") -> "list[ChangeRow]":
-    """A few changes of each source, oldest first."""
+    """A few changes of each source, of different kinds where there are, oldest first."""
+    oldest_first = list(reversed(changes))
+    first_of_kind = list({(row.source, row.change): row for row in changes}.values())
+    picked: list[ChangeRow] = []
     taken: Counter[str] = Counter()
-    picked = []
-    for row in reversed(changes):
-        taken[row.source] += 1
-        if taken[row.source] <= _SAMPLE:
+    for row in [*reversed(first_of_kind), *oldest_first]:
+        if taken[row.source] < _SAMPLE and row not in picked:
+            taken[row.source] += 1
             picked.append(row)
-    return picked
+    return sorted(picked, key=oldest_first.index)
 
 
 def change_key(row: "ChangeRow") -> Key:

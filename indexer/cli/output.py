@@ -24,6 +24,23 @@ if TYPE_CHECKING:
 #: Wide enough that nothing is cut when no terminal limits the line.
 _UNLIMITED: Final = 10_000
 
+#: Columns that may be broken over lines. A broken number or instant would be read as another one.
+_FOLDING: Final = frozenset(
+    {
+        "address",
+        "addresses",
+        "asset",
+        "error",
+        "note",
+        "position",
+        "request",
+        "sha256",
+        "symbol",
+        "watch",
+        "why",
+    }
+)
+
 #: Mark of a dataclass field that holds JSON text.
 JSON_TEXT: Final = "json"
 
@@ -101,13 +118,19 @@ def cell(value: object, style: str = "") -> "Text":
 
 
 def new_table(title: str, *columns: str, right: Sequence[str] = ()) -> "Table":
-    """An empty table whose columns fold rather than cut: half an address is no address."""
+    """An empty table. Texts fold rather than being cut: half an address is no address."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=Text(printable(title)), title_justify="left", header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold", justify="right" if column in right else "left")
+        folds = column in _FOLDING
+        table.add_column(
+            column,
+            overflow="fold" if folds else "ellipsis",
+            no_wrap=not folds,
+            justify="right" if column in right else "left",
+        )
     return table
 
 

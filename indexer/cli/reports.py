@@ -1,5 +1,6 @@
 """How holdings, history and changes look: one function per report, rows in, text out."""
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from indexer.cli.moments import age, brief, iso
 from indexer.cli.options import Format
 from indexer.cli.output import cell, exact, new_table, note, show, to_record, write_csv, write_json
-from indexer.cli.watches import describe_unknown, name_watch, note_unknowns
+from indexer.cli.watches import describe_unknown, note_unknowns
 from indexer.store.reading import AnswerRow, ChangeRow, CoverageRow, HoldingRow, VersionRow
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ def show_holdings(title: str, at: datetime, rows: Sequence[HoldingRow]) -> None:
         title,
         "source",
         "address",
-        "label",
         "asset",
         "symbol",
         "quantity",
@@ -64,8 +64,7 @@ def show_holdings(title: str, at: datetime, rows: Sequence[HoldingRow]) -> None:
     for row in rows[:MOST_ROWS]:
         table.add_row(
             cell(row.source),
-            cell(row.address),
-            cell(row.label),
+            _where(row),
             _asset(row.asset_ref, row.sub_key),
             cell(row.symbol or row.name),
             _quantity(row.amount, row.quantity),
@@ -184,7 +183,7 @@ def show_changes(title: str, rows: Sequence[ChangeRow]) -> None:
         table.add_row(
             cell(brief(row.changed_at)),
             cell(row.source),
-            cell(row.label or row.address),
+            _where(row),
             _asset(row.asset_ref, row.sub_key),
             cell(row.symbol or row.name),
             cell(row.change, STYLES.get(row.change, "")),
@@ -196,17 +195,36 @@ def show_changes(title: str, rows: Sequence[ChangeRow]) -> None:
 
 def show_coverage(rows: Sequence[CoverageRow]) -> None:
     """Every watch with what is known of it."""
-    table = new_table("Coverage", "watch", "status", "snapshot", "holdings", "note", right=("holdings",))
+    table = new_table(
+        "Coverage",
+        "source",
+        "address",
+        "scope",
+        "status",
+        "snapshot",
+        "holdings",
+        "note",
+        right=("holdings",),
+    )
     for row in rows:
         note_text = "pending review" if row.pending_review else row.consistency
         table.add_row(
-            cell(name_watch(row)),
+            cell(row.source),
+            _where(row),
+            cell(row.scope),
             cell(row.status, STYLES.get(row.status, "")),
             cell(brief(row.snapshot_at) if row.snapshot_at else "never"),
             cell(row.holdings),
             cell(note_text),
         )
     show(table)
+
+
+def _where(row: HoldingRow | ChangeRow | CoverageRow) -> "Text":
+    """Label and address; on a terminal, where columns are scarce, the label alone if there is one."""
+    if row.label is None:
+        return cell(row.address)
+    return cell(row.label if sys.stdout.isatty() else f"{row.label} · {row.address}")
 
 
 def _asset(asset_ref: str, sub_key: str) -> "Text":

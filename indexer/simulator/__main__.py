@@ -1,6 +1,6 @@
 """``python -m indexer.simulator [--port N]``: the five APIs until Ctrl-C, for trying things by hand.
 
-Prints the environment that points the program at it, ready for a shell, and the watchlist's place.
+Prints the environment that points the program at it, ready for a shell.
 """
 
 import argparse

@@ -8,6 +8,8 @@ import random
 from indexer.simulator.positions import Item, WatchRow, digest_of
 from indexer.simulator.state import State
 
+#: An account that can give one item away after it lost an eighth, and still keeps more than half.
+_RICH = 10
 _FUNGIBLE = ("token", "custom", "standard")
 
 
@@ -29,18 +31,16 @@ def _change_account(state: State, row: WatchRow, scope: str, dice: random.Random
     items = state.items(row.source, row.address, scope)
     if not items:
         return
-    for item in _some(items, dice, 6):
+    dice.shuffle(items)
+    # Different ones are moved and removed, so that what is gone can be counted: see below.
+    moved, removed = 1 + len(items) // 8, len(items) // 8 + (6 <= len(items) < 8)
+    for item in items[:moved] if row.source != "okx_runes" or len(items) >= 4 else ():
         _move_amount(state, row, item, dice)
-    items = state.items(row.source, row.address, scope)
-    for item in _some(items, dice, 10) if len(items) >= 4 else ():
+    for item in items[moved : moved + removed]:
         state.remove(row.source, row.address, item.key)
     for _ in range(1 + len(items) // 12):
         state.mint(row.source, row.address, index=len(items) + dice.randrange(64), scope=scope)
     _change_state(state, row, dice.choice(state.items(row.source, row.address, scope)))
-
-
-def _some(items: list[Item], dice: random.Random, share: int) -> list[Item]:
-    return dice.sample(items, max(1, len(items) // share))
 
 
 def _move_amount(state: State, row: WatchRow, item: Item, dice: random.Random) -> None:
@@ -71,7 +71,7 @@ def _change_state(state: State, row: WatchRow, item: Item) -> None:
 def _transfer_one(state: State, source: str, dice: random.Random) -> None:
     """One item moves between two watched accounts, the richer to the next."""
     rows = [row for row in state.watched if row.source == source]
-    rich = [row for row in rows if len(state.items(source, row.address)) >= 4]
+    rich = [row for row in rows if len(state.items(source, row.address)) >= _RICH]
     if not rich or len(rows) < 2:
         return
     sender = dice.choice(rich)
@@ -79,9 +79,15 @@ def _transfer_one(state: State, source: str, dice: random.Random) -> None:
         [row for row in rows if row is not sender and state.items(source, row.address)] or rows[:1]
     )
     items = [item for item in state.items(source, sender.address) if not item.burnt]
-    movable = [item for item in items if not receiver.runes or item.asset_ref in receiver.runes]
+    movable = [item for item in items if not receiver.runes or _is_spare(items, item, receiver)]
     if movable and receiver is not sender:
         state.transfer(source, sender.address, receiver.address, dice.choice(movable).key)
+
+
+def _is_spare(items: list[Item], item: Item, receiver: WatchRow) -> bool:
+    """Whether the receiver is watched for this rune and the sender keeps enough of it."""
+    same = [other for other in items if other.asset_ref == item.asset_ref]
+    return item.asset_ref in receiver.runes and len(same) >= _RICH
 
 
 def _refresh_some(state: State, source: str, dice: random.Random) -> None:

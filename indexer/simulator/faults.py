@@ -69,6 +69,15 @@ VIEW_KINDS: Final[dict[str, Callable[[Any], Hide]]] = {"half_gone": _hide_share,
 
 #: ``status`` answers with ``Fault.status``; the rest is in the three tables.
 KINDS: Final = frozenset({"status", *ANSWER_KINDS, *WIRE_KINDS, *VIEW_KINDS})
+#: Kinds that only some APIs have a place for.
+_ONLY: Final = {"totals_disagree": ("solana_das", "loopring"), "wrong_id": ("solana_das",)}
+#: Kinds whose answers look honest: no reader can tell from the page, only a later crawl can.
+LIES: Final = frozenset({"empty_200", "skipped_rows", *VIEW_KINDS})
+
+
+def kinds_of(source: str) -> tuple[str, ...]:
+    """Every kind of fault this source can have, in a fixed order."""
+    return tuple(sorted(kind for kind in KINDS if source in _ONLY.get(kind, SOURCES)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,8 @@ class Fault:
             raise ValueError(f"no such fault: {self.kind}")
         if self.source not in SOURCES:
             raise ValueError(f"no such source: {self.source}")
+        if self.kind not in kinds_of(self.source):
+            raise ValueError(f"no such fault at {self.source}: {self.kind}")
 
     def matches(self, question: Question, page: int) -> bool:
         """Whether a request of this source is one this fault is meant for."""

@@ -112,10 +112,10 @@ class Simulator:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        if self._loop is not None and self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-        if self._thread is not None:
-            self._thread.join()
+        if self._thread is None or self._loop is None or self._stop is None:
+            return
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
         self._thread = None
 
     def base_url(self, source: str) -> str:

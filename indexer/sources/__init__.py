@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Final
 
 from indexer.errors import UsageError
 from indexer.sources.algorand import Algorand
@@ -31,8 +31,5 @@ def build(name: str, base_url_path: str, options: Mapping[str, str]) -> Source:
         raise UsageError(f"there is no source {name!r}; the sources are {', '.join(SOURCES)}")
     prefix = base_url_path.rstrip("/")
     if name == "okx_runes" and options.get("path"):
-        built: object = OkxRunes(prefix=prefix, path=options["path"])
-    else:
-        built = SOURCES[name](prefix=prefix)
-    # A frozen class with constants is a Source; mypy only knows settable attributes in the protocol.
-    return cast("Source", built)
+        return OkxRunes(prefix=prefix, path=options["path"])
+    return SOURCES[name](prefix=prefix)

@@ -19,22 +19,50 @@ _LONGEST_INTEGER: Final = 100
 class Source(Protocol):
     """One HTTP API. Instances are frozen; they hold settings, never secrets."""
 
-    #: The name in configuration, tables and logs.
-    name: str
-    network: str
-    #: Kind given to an asset before anything else is known of it.
-    kind: str
-    #: How many addresses one request takes.
-    batch: int
-    #: Whether a watch needs a scope (the rune id).
-    scoped: bool
-    #: Names of the secrets without which no request can be made, then those that may be given.
-    required_secrets: tuple[str, ...]
-    optional_secrets: tuple[str, ...]
-    #: Complete crawls in which a holding must be missing before it counts as gone.
-    absences_needed: int
-    #: Path prefix of ``base_url``, without trailing slash.
-    prefix: str
+    @property
+    def name(self) -> str:
+        """The name in configuration, tables and logs."""
+        ...
+
+    @property
+    def network(self) -> str:
+        """The network its addresses and assets live on."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """Kind given to an asset before anything else is known of it."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many addresses one request takes."""
+        ...
+
+    @property
+    def scoped(self) -> bool:
+        """Whether a watch needs a scope (the rune id)."""
+        ...
+
+    @property
+    def required_secrets(self) -> tuple[str, ...]:
+        """Names of the secrets without which no request can be made."""
+        ...
+
+    @property
+    def optional_secrets(self) -> tuple[str, ...]:
+        """Names of the secrets that may be given."""
+        ...
+
+    @property
+    def absences_needed(self) -> int:
+        """Complete crawls in which a holding must be missing before it counts as gone."""
+        ...
+
+    @property
+    def prefix(self) -> str:
+        """Path prefix of ``base_url``, without trailing slash."""
+        ...
 
     def canonical_address(self, text: str) -> str:
         """The one form in which this address is stored. Raises ValueError saying what is wrong."""
@@ -85,9 +113,7 @@ def _read_integer(text: str) -> int | Inexact:
     return int(text) if len(text) <= _LONGEST_INTEGER else Inexact(text)
 
 
-_DECODER: Final = json.JSONDecoder(
-    parse_float=Inexact, parse_constant=Inexact, parse_int=_read_integer
-)
+_DECODER: Final = json.JSONDecoder(parse_float=Inexact, parse_constant=Inexact, parse_int=_read_integer)
 
 
 def read_object(body: bytes, what: str) -> dict[str, Any]:
@@ -144,9 +170,7 @@ def clean_text(text: str) -> str:
 
 def canonical_json(value: object) -> str:
     """JSON text with sorted keys and clean strings: equal values give equal text."""
-    return json.dumps(
-        _cleaned(value, 0), sort_keys=True, ensure_ascii=False, separators=(",", ":")
-    )
+    return json.dumps(_cleaned(value, 0), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 #: Deeper JSON than this is kept in the raw bytes only.

@@ -6,7 +6,7 @@ assets come again with every crawl.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from indexer.records import Asset
@@ -20,65 +20,62 @@ _REMEMBERED: Final = 300_000
 
 
 class AssetBook:
-    """Numbers and digests this worker has seen. A cache: the database is asked for what is not in it."""
+    """Numbers and digests that are committed. A cache: the database is asked for what is not in it."""
 
     def __init__(self) -> None:
         self._numbers: dict[tuple[str, str], int] = {}
         self._digests: dict[int, bytes] = {}
 
-    def unknown(self, network: str, refs: Iterable[str]) -> list[str]:
-        """References without a remembered number, in key order."""
-        return sorted(ref for ref in refs if (network, ref) not in self._numbers)
-
-    def forget(self) -> None:
-        """Start over: what a rolled-back transaction numbered must not be remembered."""
-        self._numbers.clear()
-        self._digests.clear()
+    def knows(self, network: str, refs: Iterable[str], assets: Iterable[Asset]) -> bool:
+        """Whether nothing about these assets has to be asked or written."""
+        numbers = self._numbers
+        return all((network, ref) in numbers for ref in refs) and all(
+            self._digests.get(numbers.get((network, asset.asset_ref), 0)) == digest_of(asset)
+            for asset in assets
+        )
 
     def numbers(self, network: str, refs: Iterable[str]) -> dict[str, int]:
-        """Numbers of assets that were resolved before."""
-        return {ref: self._numbers[network, ref] for ref in refs}
+        """The remembered numbers among these."""
+        found = ((ref, self._numbers.get((network, ref))) for ref in refs)
+        return {ref: number for ref, number in found if number is not None}
 
-    def changed(self, network: str, assets: Iterable[Asset]) -> dict[int, tuple[Asset, bytes]]:
-        """Descriptions that differ from what is remembered, by asset number."""
-        found: dict[int, tuple[Asset, bytes]] = {}
-        for asset in assets:
-            number = self._numbers.get((network, asset.asset_ref), 0)
-            digest = digest_of(asset)
-            if number == 0 or self._digests.get(number) != digest:
-                found[number] = (asset, digest)
-        return found
-
-    async def resolve(self, connection: Connection, network: str, refs: Iterable[str]) -> None:
-        """Number every asset, inserting those that are new."""
-        unknown = self.unknown(network, refs)
-        if not unknown:
-            return
+    def remember(self, network: str, numbers: Mapping[str, int], digests: Mapping[int, bytes]) -> None:
+        """What a committed transaction found or wrote. Before its commit nobody else may rely on it."""
         if len(self._numbers) > _REMEMBERED:
             self._numbers.clear()
             self._digests.clear()
-        missing = await self._find(connection, network, unknown)
-        if missing:
-            await connection.execute(_SQL.insert_assets, {"network": network, "refs": missing})
-            await self._find(connection, network, missing)
+        self._numbers.update({(network, ref): number for ref, number in numbers.items()})
+        self._digests.update(digests)
 
-    async def _find(self, connection: Connection, network: str, refs: list[str]) -> list[str]:
-        cursor = await connection.execute(_SQL.find_assets, {"network": network, "refs": refs})
-        for ref, number in await cursor.fetchall():
-            self._numbers[network, ref] = number
-        return self.unknown(network, refs)
 
-    async def describe(self, connection: Connection, network: str, assets: Iterable[Asset]) -> None:
-        """Write the descriptions that are new or changed."""
-        changed = self.changed(network, assets)
-        if not changed:
-            return
-        cursor = await connection.execute(_SQL.find_details, {"assets": list(changed)})
-        stored: Mapping[int, bytes] = dict(await cursor.fetchall())
-        news = {number: entry for number, entry in changed.items() if stored.get(number) != entry[1]}
-        if news:
-            await connection.execute(_SQL.write_details, _columns(news))
-        self._digests.update({number: digest for number, (_, digest) in changed.items()})
+async def resolve(connection: Connection, network: str, refs: Collection[str]) -> dict[str, int]:
+    """The number of every asset, inserting those that are new."""
+    numbers = await _find(connection, network, refs)
+    missing = sorted(set(refs) - set(numbers))
+    if missing:
+        await connection.execute(_SQL.insert_assets, {"network": network, "refs": missing})
+        numbers |= await _find(connection, network, missing)
+    return numbers
+
+
+async def _find(connection: Connection, network: str, refs: Collection[str]) -> dict[str, int]:
+    cursor = await connection.execute(_SQL.find_assets, {"network": network, "refs": list(refs)})
+    return dict(await cursor.fetchall())
+
+
+async def describe(
+    connection: Connection, assets: Iterable[Asset], numbers: Mapping[str, int]
+) -> dict[int, bytes]:
+    """Write the descriptions that are new or changed; returns the digests of all of them."""
+    described = {numbers[asset.asset_ref]: (asset, digest_of(asset)) for asset in assets}
+    if not described:
+        return {}
+    cursor = await connection.execute(_SQL.find_details, {"assets": list(described)})
+    stored: dict[int, bytes] = dict(await cursor.fetchall())
+    news = {number: entry for number, entry in described.items() if stored.get(number) != entry[1]}
+    if news:
+        await connection.execute(_SQL.write_details, _columns(news))
+    return {number: digest for number, (_, digest) in described.items()}
 
 
 def _columns(news: Mapping[int, tuple[Asset, bytes]]) -> dict[str, list[object]]:

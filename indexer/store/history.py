@@ -169,8 +169,8 @@ async def choose_instant(connection: Connection, latest: datetime) -> datetime:
     assert row is not None
     if row[1]:
         raise ClockWentBack(
-            f"History is already at {latest:%Y-%m-%d %H:%M:%S} UTC, more than a minute ahead of the database clock:"
-            " set the clock right, nothing is published until it has caught up."
+            f"History is already at {latest:%Y-%m-%d %H:%M:%S} UTC, more than a minute ahead of the database"
+            " clock: set the clock right, nothing is published until it has caught up."
         )
     instant: datetime = row[0]
     return instant

@@ -13,7 +13,7 @@ from indexer.store.database import Database
 
 _SQL = statements.load("pacing")
 
-#: Requests leave this much slower than allowed: the way to the API may bring two closer together than they left.
+#: Requests leave this much slower than allowed: the way to the API may bring two closer together.
 _MARGIN: Final = 1.1
 
 #: Slots are reserved for about this long ahead.
@@ -38,7 +38,7 @@ class SharedPacer:
             if self._slots_left == 0:
                 await self._reserve()
             self._slots_left -= 1
-            while (left := self._next_at - time.monotonic()) > 0:
+            while (left := self._next_at - time.monotonic()) > 0:  # noqa: ASYNC110  a hold may move it
                 await asyncio.sleep(left)
             # A worker woken late must not catch up: two requests would leave closer together than allowed.
             self._next_at = max(self._next_at, time.monotonic()) + self._spacing

@@ -94,7 +94,7 @@ class Advanced:
 async def append(connection: Connection, pages: Sequence[RawPage], lease: timedelta) -> dict[int, Advanced]:
     """Advance the crawls of these pages and store them. At most one page per crawl.
 
-    Raises LeaseLost when any of them belongs to a crawl that another worker has now: nothing is to be committed.
+    Raises LeaseLost when any of them belongs to a crawl that another worker has now: roll back.
     """
     crawls = [page.crawl_id for page in pages]
     await connection.execute(_SQL.lock_crawls, {"crawls": crawls})

@@ -1,4 +1,7 @@
-"""Passes of `indexer crawl`: which watches, which crawl each waits for, what became of them. Nothing here commits."""
+"""Passes of `indexer crawl`: which watches, which crawl each waits for, what became of them.
+
+Nothing here commits.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,7 +89,7 @@ async def place(
     cursor = await connection.execute(
         _SQL.adopt_open_crawls, {"pass": pass_id, "watches": [watch.watch_id for watch in wanting]}
     )
-    adopted = dict(await cursor.fetchall())
+    adopted: dict[int, int] = dict(await cursor.fetchall())
     await connection.execute(_SQL.hurry_crawls, {"crawls": sorted(set(adopted.values()))})
     groups = list(_groups([watch for watch in wanting if watch.watch_id not in adopted], batches))
     numbers = await create_crawls(connection, [(group, None) for group in groups])

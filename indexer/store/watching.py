@@ -103,8 +103,13 @@ async def unwatch(connection: Connection, watches: Sequence[int]) -> None:
     cursor = await connection.execute(_SQL.close_witnesses, bind)
     witnesses = [row[0] for row in await cursor.fetchall()]
     if witnesses:
-        await connection.execute(_SQL.drop_testimony, {"snapshots": witnesses})
+        await drop_testimony(connection, witnesses)
     await connection.execute(_SQL.close_periods, bind)
+
+
+async def drop_testimony(connection: Connection, snapshots: Sequence[int]) -> None:
+    """Forget what resolved lists missed."""
+    await connection.execute(_SQL.drop_testimony, {"snapshots": list(snapshots)})
 
 
 async def count_watched(connection: Connection) -> int:

@@ -62,7 +62,11 @@ BEGIN ATOMIC
                 coalesce(bool_or(k.watch_id IS NOT NULL), false) AS carried
             FROM ledger.r_watch c
             JOIN ledger.r_asset a ON a.network = c.network AND a.asset_ref = p_asset_ref
-            JOIN ledger.r_version_as_of(p_at) x ON x.watch_id = c.watch_id AND x.asset_id = a.asset_id
+            JOIN ledger.r_version x
+                ON x.watch_id = c.watch_id
+                AND x.asset_id = a.asset_id
+                AND x.valid_from <= p_at
+                AND (x.valid_to > p_at OR x.valid_to IS NULL)
             LEFT JOIN ledger.r_carried k
                 ON k.watch_id = x.watch_id
                 AND k.asset_id = x.asset_id

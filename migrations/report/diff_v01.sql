@@ -97,14 +97,18 @@ BEGIN ATOMIC
                 v2.amount AS new_amount
             FROM (
                 SELECT x.asset_id, x.sub_key, x.valid_from, x.amount, x.decimals, x.locked, x.frozen, x.delegate, x.details
-                FROM ledger.r_version_as_of(t1) x
+                FROM ledger.r_version x
                 WHERE x.watch_id = c1.watch_id
+                    AND x.valid_from <= t1
+                    AND (x.valid_to > t1 OR x.valid_to IS NULL)
                     AND c1.snapshot_at IS NOT NULL
             ) v1
             FULL JOIN (
                 SELECT x.asset_id, x.sub_key, x.valid_from, x.amount, x.decimals, x.locked, x.frozen, x.delegate, x.details
-                FROM ledger.r_version_as_of(t2) x
+                FROM ledger.r_version x
                 WHERE x.watch_id = c2.watch_id
+                    AND x.valid_from <= t2
+                    AND (x.valid_to > t2 OR x.valid_to IS NULL)
                     AND c2.snapshot_at IS NOT NULL
             ) v2 ON v2.asset_id = v1.asset_id AND v2.sub_key = v1.sub_key
             WHERE v1.valid_from IS DISTINCT FROM v2.valid_from

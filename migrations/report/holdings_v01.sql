@@ -54,7 +54,10 @@ BEGIN ATOMIC
         v.valid_from,
         c.pending_review
     FROM ledger.r_coverage_as_of(ts) c
-    JOIN ledger.r_version_as_of(ts) v ON v.watch_id = c.watch_id
+    JOIN ledger.r_version v
+        ON v.watch_id = c.watch_id
+        AND v.valid_from <= ts
+        AND (v.valid_to > ts OR v.valid_to IS NULL)
     JOIN ledger.r_asset a ON a.asset_id = v.asset_id
     LEFT JOIN ledger.r_carried k
         ON k.watch_id = v.watch_id

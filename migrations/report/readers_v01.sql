@@ -134,62 +134,6 @@ COMMENT ON COLUMN ledger.r_version.opened_by IS 'Crawl that opened it.';
 COMMENT ON COLUMN ledger.r_version.opened_page IS 'Page of that crawl.';
 COMMENT ON COLUMN ledger.r_version.closed_by IS 'Crawl that closed it; NULL for unwatched.';
 
-CREATE FUNCTION ledger.r_version_as_of(ts timestamptz)
-RETURNS TABLE (
-    watch_id bigint,
-    asset_id bigint,
-    sub_key text,
-    valid_from timestamptz,
-    amount numeric,
-    decimals smallint,
-    quantity numeric,
-    locked numeric,
-    frozen boolean,
-    delegate text,
-    details jsonb,
-    observed_at timestamptz
-)
-LANGUAGE sql STABLE
-BEGIN ATOMIC
-    -- Two arms instead of OR: each is one range of the index (watch_id, valid_to, valid_from), however long the history.
-    SELECT
-        v.watch_id,
-        v.asset_id,
-        v.sub_key,
-        v.valid_from,
-        v.amount,
-        v.decimals,
-        v.quantity,
-        v.locked,
-        v.frozen,
-        v.delegate,
-        v.details,
-        v.observed_at
-    FROM ledger.r_version v
-    WHERE v.valid_from <= ts
-        AND v.valid_to IS NULL
-    UNION ALL
-    SELECT
-        v.watch_id,
-        v.asset_id,
-        v.sub_key,
-        v.valid_from,
-        v.amount,
-        v.decimals,
-        v.quantity,
-        v.locked,
-        v.frozen,
-        v.delegate,
-        v.details,
-        v.observed_at
-    FROM ledger.r_version v
-    WHERE v.valid_from <= ts
-        AND v.valid_to > ts;
-END;
-
-COMMENT ON FUNCTION ledger.r_version_as_of(timestamptz) IS
-'For schema report: the versions valid at ts, whether or not their watch has an answer. Columns as in ledger.r_version.';
-
 CREATE VIEW ledger.r_carried AS
 SELECT
     k.watch_id,

@@ -31,4 +31,3 @@ GRANT SELECT ON
     ledger.r_crawl_watch
 TO indexer_analyst;
 GRANT EXECUTE ON FUNCTION ledger.r_coverage_as_of(timestamptz) TO indexer_analyst;
-GRANT EXECUTE ON FUNCTION ledger.r_version_as_of(timestamptz) TO indexer_analyst;

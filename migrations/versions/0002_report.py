@@ -62,7 +62,6 @@ OBJECTS = (
     "VIEW ledger.r_price",
     "VIEW ledger.r_asset",
     "VIEW ledger.r_carried",
-    "FUNCTION ledger.r_version_as_of(timestamptz)",
     "VIEW ledger.r_version",
     "VIEW ledger.r_snapshot",
     "VIEW ledger.r_period",
@@ -108,7 +107,6 @@ def upgrade() -> None:
         execute((FOLDER / f"{name}.sql").read_text(encoding="utf-8"))
     execute("REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA report FROM PUBLIC")
     execute("REVOKE EXECUTE ON FUNCTION ledger.r_coverage_as_of(timestamptz) FROM PUBLIC")
-    execute("REVOKE EXECUTE ON FUNCTION ledger.r_version_as_of(timestamptz) FROM PUBLIC")
     if op.get_bind().scalar(sa.text(MAY_GRANT)):
         execute((FOLDER / "roles_v01.sql").read_text(encoding="utf-8"))
     else:

@@ -6,15 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.cli_program import PROGRAM, build_environment, run_program
+
 #: None of these is needed to explain the program; together they cost half a second.
-HEAVY = ("psycopg", "httpx", "sqlalchemy", "alembic", "uvicorn", "pydantic", "yaml", "structlog")
-
-
-def run_program(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """`indexer …` in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "indexer", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+HEAVY = ("psycopg", "httpx", "sqlalchemy", "alembic", "uvicorn", "yaml", "structlog")
 
 
 def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
@@ -25,7 +20,12 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=build_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
     assert "Usage: indexer crawl" in done.stdout
@@ -38,8 +38,9 @@ def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
 def test_a_reader_that_leaves_is_no_failure_to_shout_about(arguments: list[str], tmp_path: Path) -> None:
     """`| head -1` gets no traceback; the exit code is that of a broken pipe."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "indexer", *arguments],
+        [*PROGRAM, *arguments],
         cwd=tmp_path,
+        env=build_environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -56,7 +57,7 @@ def test_a_reader_that_leaves_is_no_failure_to_shout_about(arguments: list[str],
 
 def test_roles_are_printed_without_a_database_or_configuration(tmp_path: Path) -> None:
     """An administrator gets the statements on any machine."""
-    done = run_program("db", "roles", folder=tmp_path)
+    done = run_program(tmp_path, "db", "roles")
 
     assert done.returncode == 0
     assert "indexer_analyst" in done.stdout
@@ -64,9 +65,9 @@ def test_roles_are_printed_without_a_database_or_configuration(tmp_path: Path) -
 
 def test_a_first_step_can_be_followed_by_the_next(tmp_path: Path) -> None:
     """`indexer init` then `indexer watchlist check`, as the note says; a second init changes nothing."""
-    first = run_program("init", folder=tmp_path)
-    check = run_program("watchlist", "check", folder=tmp_path)
-    second = run_program("init", folder=tmp_path)
+    first = run_program(tmp_path, "init")
+    check = run_program(tmp_path, "watchlist", "check")
+    second = run_program(tmp_path, "init")
 
     assert (first.returncode, check.returncode, second.returncode) == (0, 0, 2), check.stderr
     assert "hedera" in check.stdout

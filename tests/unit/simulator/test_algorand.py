@@ -22,9 +22,8 @@ def test_walk_gives_every_row_once_and_ascending(count: int, limit: int) -> None
     pages = 0
 
     while pages == 0 or token:
-        page = read(
-            ask(world, "algorand", _path(world, f"?limit={limit}{f'&next={token}' if token else ''}"))
-        )
+        following = f"&next={token}" if token else ""
+        page = read(ask(world, "algorand", _path(world, f"?limit={limit}{following}")))
         found += [row["asset-holding"]["asset-id"] for row in page["asset-holdings"]]
         token = page.get("next-token", "")
         pages += 1
@@ -57,9 +56,9 @@ def test_exact_multiple_ends_without_a_token() -> None:
 )
 def test_refuses_what_the_node_refuses(query: str, message: str) -> None:
     """Limits are not clamped and cursors not guessed: 400 with the node's own words."""
-    answer = ask(
-        World.build(1, {"algorand": [3]}), "algorand", _path(World.build(1, {"algorand": [3]}), query)
-    )
+    world = World.build(1, {"algorand": [3]})
+
+    answer = ask(world, "algorand", _path(world, query))
 
     assert answer.status == 400
     assert message in read(answer)["message"]

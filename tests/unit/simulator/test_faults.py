@@ -1,28 +1,29 @@
 """Each fault does what its name says, to the requests it is meant for, as often as it was told."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import Any
 
+import base58
 import httpx
 import pytest
 
 from indexer.simulator import Fault, Simulator, World
 from indexer.simulator.answer_faults import BAD_AMOUNTS
-from indexer.simulator.faults import ANSWER_KINDS, FaultBook
+from indexer.simulator.faults import ANSWER_KINDS, FaultBook, kinds_of
 from indexer.simulator.positions import SOURCES
 from indexer.simulator.wire import Question
 from tests.unit.simulator.asking import sign
 
-#: Kinds that only show on a later page, or only where the API has such a field.
-_LATER = {"expired_cursor", "duplicate_page", "repeated_edge"}
-_NARROW = {"totals_disagree": ("solana_das", "loopring"), "wrong_id": ("solana_das",)}
+#: Kinds that only show on a later page.
+_LATER = {"expired_cursor", "duplicate_page", "repeated_edge", "repeated_cursor"}
 
 
 @pytest.fixture
 def sim() -> Iterator[Simulator]:
     """One account of twelve per source, in pages of four."""
-    world = World.build(1, dict.fromkeys(SOURCES, [12]))
+    world = World.build(1, dict.fromkeys(SOURCES, (12,)))
     with Simulator(world, limits=dict.fromkeys(SOURCES), max_page=dict.fromkeys(SOURCES, 4)) as running:
         yield running
 
@@ -31,7 +32,8 @@ def _ask(sim: Simulator, source: str, page: int = 1) -> httpx.Response:
     """Page 1 or 2 of the only account of a source."""
     address = next(row.address for row in sim.world.watchlist() if row.source == source)
     base = sim.base_url(source)
-    with httpx.Client(timeout=5) as client:
+    # Loading certificates would take most of the time, and loopback needs none.
+    with httpx.Client(timeout=5, verify=False) as client:
         if source == "solana_das":
             return client.post(f"{base}/{sim.secrets[source]['api_key']}", content=_das(sim, address, page))
         target, headers = _target(sim, source, address, page)
@@ -39,14 +41,11 @@ def _ask(sim: Simulator, source: str, page: int = 1) -> httpx.Response:
 
 
 def _das(sim: Simulator, owner: str, page: int) -> bytes:
-    after = "1" * 32 if page == 2 else None
+    ids = sorted((item.asset_ref for item in sim.world.items("solana_das", owner)), key=base58.b58decode)
+    after = ids[3] if page == 2 else None
     parameters: list[Any] = [owner, {"sortBy": "id", "sortDirection": "asc"}, 4, None, None, after]
-    call = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "getAssetsByOwner",
-        "params": [*parameters, {"showFungible": True}],
-    }
+    parameters.append({"showFungible": True})
+    call = {"jsonrpc": "2.0", "id": 1, "method": "getAssetsByOwner", "params": parameters}
     return json.dumps(call).encode()
 
 
@@ -65,24 +64,21 @@ def _target(sim: Simulator, source: str, address: str, page: int) -> tuple[str, 
     return target, sign(f"/okx_runes{target}") if source == "okx_runes" else headers
 
 
-@pytest.mark.parametrize("kind", sorted(ANSWER_KINDS))
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [(source, kind) for source in SOURCES for kind in kinds_of(source) if kind in ANSWER_KINDS],
+)
 def test_every_kind_changes_the_answer_once(sim: Simulator, source: str, kind: str) -> None:
     """An answer with the fault differs from one without; afterwards everything is as before."""
-    if source not in _NARROW.get(kind, SOURCES):
-        pytest.skip("this API has no such field")
     page = 2 if kind in _LATER else 1
-    _ask(sim, source)
     honest = _ask(sim, source, page)
-    if page == 2:
-        _ask(sim, source)
+    _ask(sim, source)
 
     sim.faults.add(Fault(source, kind))
-    _ask(sim, source, page=1) if page == 1 else None
-    struck = [_ask(sim, source, page)] if page == 2 else []
+    struck = _ask(sim, source, page)
     after = _ask(sim, source, page)
 
-    assert all(answer.content != honest.content for answer in struck)
+    assert (struck.status_code, struck.content) != (honest.status_code, honest.content)
     assert after.content == honest.content
     assert [fault.kind for fault in sim.faults.struck] == [kind]
     assert [entry.fault for entry in sim.log if entry.fault] == [kind]
@@ -125,32 +121,40 @@ def test_broken_connections_break(sim: Simulator, kind: str) -> None:
     assert _ask(sim, "algorand").status_code == 200
 
 
-@pytest.mark.parametrize(("kind", "value"), [("hang", None), ("slow_drip", 0.2), ("endless_body", None)])
-def test_answers_without_an_end_leave_the_server_well(sim: Simulator, kind: str, value: float | None) -> None:
+@pytest.mark.parametrize(("kind", "enough"), [("hang", 1), ("slow_drip", 3), ("endless_body", 2**20)])
+def test_answers_without_an_end_leave_the_server_well(sim: Simulator, kind: str, enough: int) -> None:
     """A client that gives up frees its place, and the others never noticed."""
-    sim.faults.add(Fault("algorand", kind, value=value))
-    address = sim.world.watchlist()[2].address
-    url = f"{sim.base_url('algorand')}/v2/accounts/{address}/assets"
+    sim.faults.add(Fault("algorand", kind))
 
-    with httpx.Client(timeout=0.3) as client, pytest.raises(httpx.TimeoutException):  # noqa: PT012  # one request
-        with client.stream("GET", url) as answer:
-            received = 0
-            for chunk in answer.iter_raw():
-                received += len(chunk)
-                if received > 2**20:
-                    raise httpx.ReadTimeout("enough")
+    with httpx.Client(timeout=0.3) as client:
+        received = _read_some(client, _algorand(sim), enough)
 
+    assert (received >= enough) == (kind != "hang")
     assert _ask(sim, "algorand").status_code == 200
+
+
+def _algorand(sim: Simulator) -> str:
+    address = next(row.address for row in sim.world.watchlist() if row.source == "algorand")
+    return f"{sim.base_url('algorand')}/v2/accounts/{address}/assets"
+
+
+def _read_some(client: httpx.Client, url: str, enough: int) -> int:
+    """How many bytes came before enough had come or the time was up."""
+    received = 0
+    with contextlib.suppress(httpx.TimeoutException), client.stream("GET", url) as answer:
+        for chunk in answer.iter_raw():
+            received += len(chunk)
+            if received >= enough:
+                break
+    return received
 
 
 def test_a_small_bomb_becomes_large(sim: Simulator) -> None:
     """Two thousandths of the bytes on the wire, all of them zeros."""
     sim.faults.add(Fault("algorand", "gzip_bomb", value=8))
     wire = inflated = 0
-    address = sim.world.watchlist()[2].address
-    url = f"{sim.base_url('algorand')}/v2/accounts/{address}/assets"
 
-    with httpx.stream("GET", url) as answer:
+    with httpx.stream("GET", _algorand(sim)) as answer:
         for piece in answer.iter_bytes():
             inflated += len(piece)
         wire = answer.num_bytes_downloaded
@@ -223,3 +227,5 @@ def test_unknown_kinds_and_sources_are_refused() -> None:
         Fault("algorand", "gremlin")
     with pytest.raises(ValueError, match="no such source"):
         Fault("dogecoin", "hang")
+    with pytest.raises(ValueError, match="at hedera"):
+        Fault("hedera", "totals_disagree")

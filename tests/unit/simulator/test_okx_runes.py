@@ -35,9 +35,8 @@ def test_cursors_lead_through_the_rows_of_all_addresses(counts: list[int], limit
             for row in rows
             if row["ownerAddress"] == address
         }
-        assert shown == {
-            (held.sub_key, Decimal(held.amount or 0)) for held in world.truth("okx_runes", address)
-        }
+        held = world.truth("okx_runes", address)
+        assert shown == {(position.sub_key, Decimal(position.amount or 0)) for position in held}
     assert len(rows) == sum(counts)
 
 

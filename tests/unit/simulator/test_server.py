@@ -27,7 +27,7 @@ def _assets(sim: Simulator, index: int = 0) -> str:
 
 def test_log_tells_which_pages_were_asked(sim: Simulator) -> None:
     """A repeated question is the same page; a walk begins again without a cursor."""
-    with httpx.Client() as client:
+    with httpx.Client(verify=False) as client:
         token = client.get(_assets(sim)).json()["next-token"]
         for following in (token, token):
             client.get(_assets(sim), params={"next": following})
@@ -42,7 +42,7 @@ def test_more_than_the_limit_is_refused_and_counted(sim: Simulator) -> None:
     """The documented 429 for whatever exceeds the limit within one second."""
     sim.rate_limits["algorand"] = 2
 
-    with httpx.Client() as client:
+    with httpx.Client(verify=False) as client:
         statuses = [client.get(_assets(sim)).status_code for _ in range(5)]
 
     assert statuses == [200, 200, 429, 429, 429]
@@ -54,7 +54,7 @@ def test_limits_are_counted_per_source(sim: Simulator) -> None:
     sim.rate_limits |= {"algorand": 1, "hedera": 1}
     hedera = f"{sim.base_url('hedera')}/api/v1/accounts/0.0.5/nfts"
 
-    with httpx.Client() as client:
+    with httpx.Client(verify=False) as client:
         statuses = [client.get(url).status_code for url in (_assets(sim), hedera, _assets(sim))]
 
     assert statuses == [200, 200, 429]
@@ -70,7 +70,7 @@ def test_before_answer_can_change_the_world_between_pages(sim: Simulator) -> Non
             sim.world.empty("algorand", row.address)
 
     sim.before_answer = leave
-    with httpx.Client() as client:
+    with httpx.Client(verify=False) as client:
         first = client.get(_assets(sim)).json()
         second = client.get(_assets(sim), params={"next": first["next-token"]}).json()
 
@@ -105,7 +105,7 @@ def test_stops_cleanly_with_requests_still_open() -> None:
     before = set(threading.enumerate())
     world = World.build(1, {"algorand": [1]})
 
-    with Simulator(world, limits=FREE) as sim, httpx.Client() as client:
+    with Simulator(world, limits=FREE) as sim, httpx.Client(verify=False) as client:
         client.get(_assets(sim))
         url = _assets(sim)
         sim.__exit__()

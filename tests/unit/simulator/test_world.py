@@ -51,9 +51,9 @@ def test_demo_has_an_empty_account_and_the_largest_amounts() -> None:
     truth = world.truth_all()
 
     assert {watch[0] for watch, held in truth.items() if not held} == set(SOURCES)
-    amounts = {
-        source: {p.amount for w, held in truth.items() if w[0] == source for p in held} for source in SOURCES
-    }
+    amounts: dict[str, set[int | None]] = {source: set() for source in SOURCES}
+    for watch, held in truth.items():
+        amounts[watch[0]] |= {position.amount for position in held}
     assert LARGEST_64 in amounts["algorand"]
     assert LARGEST_64 in amounts["solana_das"]
     assert LARGEST_96 in amounts["loopring"]
@@ -105,12 +105,10 @@ def test_watchlist_file_names_every_address_once() -> None:
     """The YAML says what ``watchlist`` says."""
     world = World.demo()
 
-    rows = yaml.safe_load(world.watchlist_yaml())["addresses"]
+    written = [(row["source"], row["address"]) for row in yaml.safe_load(world.watchlist_yaml())["addresses"]]
 
-    assert [(row["source"], row["address"]) for row in rows] == [
-        (r.source, r.address) for r in world.watchlist()
-    ]
-    assert len({(row["source"], row["address"]) for row in rows}) == len(rows)
+    assert written == [(row.source, row.address) for row in world.watchlist()]
+    assert len(set(written)) == len(written)
 
 
 @pytest.mark.parametrize("source", SOURCES)

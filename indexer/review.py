@@ -1,0 +1,112 @@
+"""A person's word on lists that were not believed: release makes one history now, reject dismisses it.
+
+A release folds the same raw pages again, so what becomes history is exactly what the API said then.
+"""
+
+from collections.abc import Mapping
+
+from indexer.config import Config
+from indexer.errors import UsageError
+from indexer.publish import FinishedCrawl, publish_lists
+from indexer.sources.base import Source
+from indexer.store import review, watching
+from indexer.store.crawls import Claim
+from indexer.store.database import Connection, Database
+from indexer.store.pages import Advanced
+from indexer.store.review import Quarantined
+
+
+async def release(database: Database, config: Config, sources: Mapping[str, Source], snapshot_id: int) -> str:
+    """Believe a quarantined list after all. Returns what happened; raises UsageError when it cannot be."""
+
+    async def write() -> str:
+        async with database.transaction() as connection:
+            found = await _unresolved(connection, snapshot_id)
+            if found.superseded:
+                raise UsageError(
+                    f"Snapshot {snapshot_id} is older than what is published: reject it instead."
+                )
+            await _publish(connection, found, config, sources)
+            return (
+                f"Snapshot {snapshot_id} of {found.address} is history now: {found.pages} pages folded again."
+            )
+
+    return await database.steadily(write)
+
+
+async def reject(database: Database, snapshot_id: int) -> str:
+    """Dismiss a quarantined list. Returns what happened; raises UsageError when it cannot be."""
+
+    async def write() -> str:
+        async with database.transaction() as connection:
+            found = await _unresolved(connection, snapshot_id)
+            await review.reject(connection, snapshot_id)
+            await watching.drop_testimony(connection, [snapshot_id])
+            return f"Snapshot {snapshot_id} of {found.address} is rejected: history stays as it is."
+
+    return await database.steadily(write)
+
+
+async def _unresolved(connection: Connection, snapshot_id: int) -> Quarantined:
+    found = await review.read(connection, snapshot_id)
+    if found is None:
+        raise UsageError(f"There is no snapshot {snapshot_id}: `indexer status` lists what is quarantined.")
+    if found.state != "quarantined" or found.resolution is not None:
+        state = found.resolution or found.state
+        raise UsageError(f"Snapshot {snapshot_id} is not waiting for anybody: it is {state}.")
+    return found
+
+
+async def _publish(
+    connection: Connection, found: Quarantined, config: Config, sources: Mapping[str, Source]
+) -> None:
+    if found.part_on is None or found.source_id is None:
+        raise UsageError(
+            f"The raw pages of snapshot {found.snapshot_id} were pruned: crawl the address again."
+        )
+    source = sources[found.source_id]
+    addresses = found.addresses or [found.address]
+    claim = Claim(
+        crawl_id=found.crawl_id,
+        part_on=found.part_on,
+        lease_epoch=0,
+        scope=found.scope or "",
+        cursor=None,
+        pages=found.pages,
+        lookups=0,
+        facts=found.facts,
+        first_page_age=None,
+        last_page_age=None,
+        window_restarts=0,
+        drift_restarts=found.drift_restarts or 0,
+        cursor_restarts=0,
+        watches=[found.watch_id],
+        addresses=addresses,
+        open=[True],
+        grown_window=None,
+    )
+    crawl = FinishedCrawl(
+        claim=claim,
+        source=source,
+        config=config.sources[source.name],
+        facts=found.facts or {},
+        covered={found.address: found.watch_id},
+        rows=None,
+    )
+    advanced = Advanced(
+        crawl_id=found.crawl_id,
+        first_page_at=found.first_page_at,
+        last_page_at=found.last_page_at,
+        height_from=found.height_from,
+        height_to=found.height_to,
+        pages=found.pages,
+        moved=bool(found.moved),
+        source=source.name,
+    )
+    verdicts = await publish_lists(
+        connection, [crawl], {found.crawl_id: advanced}, forced=frozenset({found.watch_id})
+    )
+    if not verdicts:
+        raise UsageError(
+            f"{found.address} is not watched any more: put it on the watchlist and crawl it again."
+        )

@@ -1,0 +1,23 @@
+-- name: read_quarantined
+-- The list a person speaks about, with the crawl whose pages it was folded from.
+SELECT s.snapshot_id, s.state, s.resolution, s.watch_id, s.crawl_id, s.first_page_at, s.last_page_at, s.height_from,
+       s.height_to, s.pages, c.part_on, c.facts, c.scope, c.drift_restarts, c.source_id, c.moved,
+       (SELECT array_agg(a.address ORDER BY cw.place)
+        FROM ledger.crawl_watch AS cw
+        JOIN ledger.watch AS w ON w.watch_id = cw.watch_id
+        JOIN ledger.address AS a ON a.address_id = w.address_id
+        WHERE cw.crawl_id = s.crawl_id) AS addresses,
+       (SELECT a.address FROM ledger.watch AS w JOIN ledger.address AS a ON a.address_id = w.address_id
+        WHERE w.watch_id = s.watch_id) AS address,
+       EXISTS (
+           SELECT FROM ledger.snapshot AS later
+           WHERE later.watch_id = s.watch_id AND later.state = 'published' AND later.snapshot_at > s.judged_at
+       ) AS superseded
+FROM ledger.snapshot AS s
+LEFT JOIN ledger.crawl AS c ON c.crawl_id = s.crawl_id
+WHERE s.snapshot_id = %(snapshot)s
+
+-- name: reject_snapshot
+-- History stays as it is; the next surprising list is a first witness again.
+UPDATE ledger.snapshot SET resolution = 'rejected', resolved_at = clock_timestamp()
+WHERE snapshot_id = %(snapshot)s AND state = 'quarantined' AND resolution IS NULL

@@ -1,0 +1,257 @@
+"""One walk: ask, fetch, parse, commit, until the last page. What to do when it fails is `crawl`'s business.
+
+HTTP happens outside of transactions; every page is durable before the next is asked.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from indexer.client import Answer, Client, Exchange
+from indexer.commit import WINDOW_RESTARTS, Committer, Work
+from indexer.config import SourceConfig
+from indexer.errors import BadPage, WalkMoved
+from indexer.folding import ROWS_IN_MEMORY, Fold, FoldPrice, FoldRow, named_assets
+from indexer.publish import FinishedCrawl, window_of
+from indexer.records import NO_FACTS, Cursor, Facts, Page, Question, Request
+from indexer.sources.base import Source
+from indexer.store import pages
+from indexer.store.crawls import Claim, WatchVerdict
+from indexer.store.database import Database
+from indexer.store.pages import RawPage, Rejected
+
+_log = structlog.get_logger()
+
+#: An API that needs more look-ups than this for one list is not teaching, it is looping.
+_MOST_LOOKUPS: Final = 32
+
+#: No account has this many pages; an API that goes on has lost its way.
+_MOST_PAGES: Final = 200_000
+
+
+@dataclass(slots=True)
+class Walk:
+    """One crawl in the hands of this worker, between two pages."""
+
+    held: Claim
+    cursor: Cursor | None
+    facts: Facts
+    pages: int
+    lookups: int
+    fold: Fold
+    #: None once the crawl is too large for memory, or was begun by another worker.
+    rows: list[FoldRow] | None
+    prices: list[FoldPrice] = field(default_factory=list)
+    #: Facts that are not stored with the crawl yet.
+    facts_are_new: bool = True
+
+    @property
+    def question(self) -> Question:
+        """What to ask next."""
+        return Question(tuple(self.held.addresses), self.held.scope, self.cursor, self.facts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """An answer with what it took to get it."""
+
+    request: Request
+    answer: Answer
+    requests: int
+    sent_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One page became durable."""
+
+    source: str
+    address: str
+    page: int
+    holdings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What a walk needs around it: one source, its client, the database, the committer."""
+
+    source: Source
+    config: SourceConfig
+    client: Client
+    database: Database
+    committer: Committer
+    on_page: Callable[[Progress], None] = lambda _progress: None
+
+
+class Walker:
+    """Walks crawls of one source to their last page. Stateless between walks."""
+
+    def __init__(self, doors: Doors) -> None:
+        self._source = doors.source
+        self._config = doors.config
+        self._client = doors.client
+        self._database = doors.database
+        self._committer = doors.committer
+        self._on_page = doors.on_page
+
+    async def walk(self, held: Claim, exchange: Exchange) -> list[WatchVerdict]:
+        """Walk to the last page and publish. Raises what stopped it; ``exchange`` counts the requests."""
+        self._check_age(held)
+        walk = await self._begin(held)
+        while True:
+            fetched = await self._fetch(walk, exchange)
+            page = await self._parse(walk, fetched)
+            verdicts = await self._take(walk, fetched, page)
+            exchange.requests = 0
+            if page.next_cursor is None and not page.teaches_only:
+                return verdicts
+
+    def _check_age(self, held: Claim) -> None:
+        """A walk resumed after its window has gone by is begun again before anything is asked."""
+        window = window_of(held, self._config).total_seconds()
+        too_long = (held.first_page_age or 0) > window and held.window_restarts < WINDOW_RESTARTS
+        if too_long or (held.last_page_age or 0) > window:
+            raise WalkMoved("it was interrupted for longer than its window allows", "window")
+
+    async def _begin(self, held: Claim) -> Walk:
+        facts: Facts = held.facts or NO_FACTS
+        question = Question(tuple(held.addresses), held.scope, None, facts)
+        names = () if held.facts is not None else self._source.fact_names(question)
+        if names:
+            facts = await self._database.steadily(lambda: self._read_facts(names))
+        return Walk(
+            held=held,
+            cursor=None if held.cursor is None else Cursor(held.cursor),
+            facts=facts,
+            pages=held.pages,
+            lookups=held.lookups,
+            fold=Fold(held.covered),
+            rows=[] if held.pages == 0 else None,
+            facts_are_new=bool(facts) and held.facts is None,
+        )
+
+    async def _read_facts(self, names: tuple[str, ...]) -> dict[str, str]:
+        async with self._database.connection() as connection:
+            return await pages.read_facts(connection, self._source.name, names)
+
+    async def _fetch(self, walk: Walk, exchange: Exchange) -> _Fetched:
+        request = self._source.request(walk.question)
+        before = time.monotonic()
+        answer = await self._client.fetch(walk.question, request, exchange)
+        return _Fetched(request, answer, exchange.requests, before)
+
+    async def _parse(self, walk: Walk, fetched: _Fetched) -> Page:
+        try:
+            page = self._source.parse(walk.question, fetched.answer.body)
+            if not page.teaches_only:
+                if page.next_cursor is not None and page.next_cursor == walk.cursor:
+                    raise BadPage("the API gave the cursor it was asked with again: a loop")
+                if walk.pages >= _MOST_PAGES:
+                    raise BadPage(f"the list did not end after {_MOST_PAGES} pages")
+            elif walk.lookups >= _MOST_LOOKUPS:
+                raise BadPage(f"the list could not be read after {_MOST_LOOKUPS} look-ups")
+        except BadPage:
+            await self._database.steadily(lambda: self._keep_rejected(walk, fetched))
+            raise
+        return page
+
+    async def _keep_rejected(self, walk: Walk, fetched: _Fetched) -> None:
+        held = walk.held
+        async with self._database.transaction() as connection:
+            await pages.keep_rejected(
+                connection,
+                Rejected(
+                    held.crawl_id,
+                    held.part_on,
+                    held.lease_epoch,
+                    fetched.answer.status,
+                    fetched.request.template,
+                    walk.cursor,
+                    pages.pack(fetched.answer.body),
+                ),
+            )
+
+    async def _take(self, walk: Walk, fetched: _Fetched, page: Page) -> list[WatchVerdict]:
+        """Make one page durable, and publish after the last."""
+        named = named_assets(page)
+        numbers = await self._committer.learn_assets(self._source.network, named, page.assets)
+        if page.teaches_only:
+            return await self._take_lookup(walk, fetched, page)
+        walk.pages += 1
+        if walk.rows is not None:
+            rows, prices = walk.fold.add(walk.pages, page, numbers)
+            walk.rows += rows
+            walk.prices += prices
+            if len(walk.rows) > ROWS_IN_MEMORY and page.next_cursor is not None:
+                walk.rows, walk.prices = None, []
+        raw = self._raw_page(walk, fetched, page)
+        finished = self._finished(walk) if page.next_cursor is None else None
+        verdicts = await self._committer.commit(
+            Work(
+                raw,
+                window_of(walk.held, self._config),
+                may_restart_window=walk.held.window_restarts < WINDOW_RESTARTS,
+                finished=finished,
+            )
+        )
+        walk.cursor = page.next_cursor
+        walk.facts_are_new = False
+        self._tell(Progress(self._source.name, walk.held.addresses[0], walk.pages, raw.items))
+        return verdicts
+
+    def _tell(self, progress: Progress) -> None:
+        _log.info(
+            "page committed",
+            source=progress.source,
+            address=progress.address,
+            page=progress.page,
+            holdings=progress.holdings,
+        )
+        self._on_page(progress)
+
+    async def _take_lookup(self, walk: Walk, fetched: _Fetched, page: Page) -> list[WatchVerdict]:
+        walk.facts = {**walk.facts, **page.facts}
+        walk.lookups += 1
+        walk.facts_are_new = True
+        raw = self._raw_page(walk, fetched, page)
+        await self._committer.commit(Work(raw, window_of(walk.held, self._config), may_restart_window=False))
+        walk.facts_are_new = False
+        return []
+
+    def _raw_page(self, walk: Walk, fetched: _Fetched, page: Page) -> RawPage:
+        lookup = page.teaches_only
+        return RawPage(
+            crawl_id=walk.held.crawl_id,
+            part_on=walk.held.part_on,
+            lease_epoch=walk.held.lease_epoch,
+            kind="lookup" if lookup else "page",
+            page_no=walk.lookups if lookup else walk.pages,
+            status=fetched.answer.status,
+            template=fetched.request.template,
+            cursor_in=walk.cursor,
+            cursor_out=page.next_cursor,
+            items=len(page.holdings) + len(page.unreadable) + page.not_held,
+            body=pages.pack(fetched.answer.body),
+            requests=fetched.requests,
+            seconds=time.monotonic() - fetched.sent_at,
+            facts=walk.facts if walk.facts_are_new else None,
+            lasting={name: value for name, value in page.facts.items() if name in page.lasting},
+            reported_total=page.reported_total,
+            height=page.height,
+            moved=page.moved,
+        )
+
+    def _finished(self, walk: Walk) -> FinishedCrawl:
+        return FinishedCrawl(
+            claim=walk.held,
+            source=self._source,
+            config=self._config,
+            facts=walk.facts,
+            covered=walk.held.covered,
+            rows=walk.rows,
+            prices=walk.prices,
+            summaries=walk.fold.summaries,
+        )

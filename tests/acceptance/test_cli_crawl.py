@@ -1,0 +1,106 @@
+"""`indexer crawl` as scripts see it: exit codes, JSON, and requests that are (not) sent."""
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexer.simulator import Fault, Simulator, World
+from tests.acceptance.cli_program import run_program
+
+pytestmark = pytest.mark.timeout(120)
+
+SIZES = {"hedera": (3,), "algorand": (2, 0)}
+
+
+class Installation:
+    """A configured folder, a database and simulated APIs."""
+
+    def __init__(self, folder: Path, simulator: Simulator, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.simulator = simulator
+        self._environment = environment
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`indexer …` in a process of its own."""
+        return run_program(self.folder, *arguments, environment=self._environment)
+
+    def crawl(self, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
+        """The exit code and the outcomes of `indexer crawl --json`."""
+        done = self.run("crawl", "--json", *arguments)
+        assert done.stdout, done.stderr
+        return done.returncode, json.loads(done.stdout)["watches"]
+
+
+@pytest.fixture
+def installation(database_url: str, tmp_path: Path) -> Iterator[Installation]:
+    """Three watches on two sources, nothing crawled yet."""
+    world = World.build(3, SIZES)
+    (tmp_path / "config" / "watchlist").mkdir(parents=True)
+    (tmp_path / "config" / "watchlist" / "all.yaml").write_text(world.watchlist_yaml(), encoding="utf-8")
+    with Simulator(world, limits=dict.fromkeys(SIZES)) as simulator:
+        fast = {f"INDEXER_SOURCES__{name.upper()}__REQUESTS_PER_SECOND": "200" for name in SIZES}
+        environment = {"INDEXER_DATABASE__URL": database_url} | simulator.environment() | fast
+        yield Installation(tmp_path, simulator, environment)
+
+
+def test_a_pass_publishes_every_watch_and_a_second_finds_it_unchanged(installation: Installation) -> None:
+    """Exit code 0 and one outcome per watch, each with its instant."""
+    first_code, first = installation.crawl()
+    second_code, second = installation.crawl()
+
+    assert (first_code, second_code) == (0, 0)
+    assert [row["outcome"] for row in first] == ["published"] * 3
+    assert sorted(row["holdings"] for row in first) == [0, 2, 3]
+    assert {row["outcome"] for row in second} == {"unchanged"}
+    assert all(row["snapshot_at"].endswith("Z") for row in [*first, *second])
+
+
+def test_a_list_that_is_suddenly_empty_exits_3(installation: Installation) -> None:
+    """A script notices; the holdings stand; a person is told what to type."""
+    installation.crawl()
+    installation.simulator.faults.add(Fault("hedera", "empty_200", times=None))
+
+    code, outcomes = installation.crawl("--source", "hedera")
+    held = installation.run("holdings", "--format", "json")
+    status = installation.run("status")
+
+    assert code == 3
+    assert [row["outcome"] for row in outcomes] == ["quarantined"]
+    assert len(json.loads(held.stdout)["holdings"]) == 5
+    assert "indexer release" in status.stdout
+
+
+def test_an_address_selects_its_watch_in_any_spelling(installation: Installation) -> None:
+    """Only that watch is crawled."""
+    address = next(row.address for row in installation.simulator.world.watchlist() if row.source == "hedera")
+
+    code, outcomes = installation.crawl("--address", f" {address}".strip())
+
+    assert code == 0
+    assert [(row["source"], row["address"]) for row in outcomes] == [("hedera", address)]
+
+
+@pytest.mark.parametrize("arguments", [["--source", "okx_runes"], ["--address", "0.0.999999"]])
+def test_a_selection_that_matches_nothing_exits_2_and_names_what_there_is(
+    arguments: list[str], installation: Installation
+) -> None:
+    """A typo in a cron line does not look like success."""
+    done = installation.run("crawl", *arguments)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "algorand, hedera" in done.stderr
+
+
+def test_a_dry_run_sends_nothing(installation: Installation) -> None:
+    """It only estimates."""
+    done = installation.run("crawl", "--dry-run", "--json")
+
+    assert done.returncode == 0, done.stderr
+    plans = json.loads(done.stdout)["plan"]
+    assert {plan["source"]: plan["watches"] for plan in plans} == {"algorand": 2, "hedera": 1}
+    assert installation.simulator.log == []
