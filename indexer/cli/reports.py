@@ -129,7 +129,7 @@ def _show_history(asset_ref: str, rows: Sequence[VersionRow]) -> None:
         why = row.open_reason if row.close_reason is None else f"{row.open_reason} … {row.close_reason}"
         table.add_row(
             cell(row.source),
-            cell(row.address),
+            _where(row),
             cell(row.sub_key or row.scope),
             _quantity(row.amount, row.quantity),
             cell(brief(row.valid_from)),
@@ -220,7 +220,7 @@ def show_coverage(rows: Sequence[CoverageRow]) -> None:
     show(table)
 
 
-def _where(row: HoldingRow | ChangeRow | CoverageRow) -> "Text":
+def _where(row: HoldingRow | VersionRow | ChangeRow | CoverageRow) -> "Text":
     """Label and address; on a terminal, where columns are scarce, the label alone if there is one."""
     if row.label is None:
         return cell(row.address)

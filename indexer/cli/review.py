@@ -33,14 +33,15 @@ def reject(snapshot: SnapshotArgument, config: ConfigOption = None, debug: Debug
 
 
 async def _release(settings: "Config", snapshot_id: int) -> str:
-    from indexer import bootstrap, jobs
+    from indexer import bootstrap, review
 
+    sources = bootstrap.build_sources(settings)
     async with bootstrap.database(settings) as database:
-        return await jobs.release(database, snapshot_id)
+        return await review.release(database, settings, sources, snapshot_id)
 
 
 async def _reject(settings: "Config", snapshot_id: int) -> str:
-    from indexer import bootstrap, jobs
+    from indexer import bootstrap, review
 
     async with bootstrap.database(settings) as database:
-        return await jobs.reject(database, snapshot_id)
+        return await review.reject(database, snapshot_id)

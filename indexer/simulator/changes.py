@@ -94,3 +94,35 @@ def _refresh_some(state: State, source: str, dice: random.Random) -> None:
     if source in ("solana_das", "loopring") and state.catalogue[source]:
         for reference in dice.sample(sorted(state.catalogue[source]), min(3, len(state.catalogue[source]))):
             state.refresh(source, reference)
+
+
+def churn_world(state: State, share: float, step: int) -> int:
+    """Change this share of every watched account's items and nothing else. Returns how many.
+
+    Amounts move by one; what has no amount to move is replaced by another of its kind.
+    """
+    changed = 0
+    with state.lock:
+        state.advance()
+        for row in state.watched:
+            items = state.items(row.source, row.address)
+            count = round(len(items) * share)
+            for place in range(count):
+                _churn_item(state, row, items[(place * len(items) // count + step) % len(items)])
+            changed += count
+    return changed
+
+
+def _churn_item(state: State, row: WatchRow, item: Item) -> None:
+    kind = state.catalogue[row.source][item.asset_ref].kind
+    if item.amount and (row.source == "loopring" or kind in _FUNGIBLE):
+        # The largest amount of a chain is odd, so this never leaves its range.
+        state.set_amount(
+            row.source, row.address, item.key, item.amount - 1 if item.amount % 2 else item.amount + 1
+        )
+        return
+    state.remove(row.source, row.address, item.key)
+    index = len(state.account(row.source, row.address).items) + item.number
+    state.mint(
+        row.source, row.address, index=index, scope=item.asset_ref if row.source == "okx_runes" else ""
+    )

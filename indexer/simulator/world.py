@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from indexer.simulator.addresses import make_address
-from indexer.simulator.changes import change_world
+from indexer.simulator.changes import change_world, churn_world
 from indexer.simulator.minting import RUNES, describe_rune
 from indexer.simulator.positions import Description, Item, Position, WatchRow, digest_of
 from indexer.simulator.state import State
@@ -100,6 +100,10 @@ class World(State):
     def change(self, step: int) -> None:
         """One deterministic round of change."""
         change_world(self, step)
+
+    def churn(self, share: float, step: int) -> int:
+        """Change exactly this share of every account, for benchmarks. Returns how many items."""
+        return churn_world(self, share, step)
 
     def rune(self, rune: str) -> Description:
         """What is known of a rune, held or not."""

@@ -1,7 +1,9 @@
 """`indexer crawl` as scripts see it: exit codes, JSON, and requests that are (not) sent."""
 
 import json
+import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from indexer.simulator import Fault, Simulator, World
-from tests.acceptance.cli_program import run_program
+from tests.acceptance.cli_program import PROGRAM, build_environment, run_program
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -27,6 +29,17 @@ class Installation:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`indexer …` in a process of its own."""
         return run_program(self.folder, *arguments, environment=self._environment)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """`indexer …` in a process that is still running."""
+        return subprocess.Popen(
+            [*PROGRAM, *arguments],
+            cwd=self.folder,
+            env=build_environment(self._environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def crawl(self, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
         """The exit code and the outcomes of `indexer crawl --json`."""
@@ -74,6 +87,23 @@ def test_a_list_that_is_suddenly_empty_exits_3(installation: Installation) -> No
     assert "indexer release" in status.stdout
 
 
+@pytest.mark.parametrize(("word", "left"), [("release", 2), ("reject", 5)])
+def test_a_person_decides_about_a_disbelieved_list(word: str, left: int, installation: Installation) -> None:
+    """Released, the empty list is history; rejected, the holdings stand; a second word is refused."""
+    installation.crawl()
+    installation.simulator.faults.add(Fault("hedera", "empty_200", times=None))
+    installation.crawl("--source", "hedera")
+    (waiting,) = json.loads(installation.run("status", "--json").stdout)["quarantine"]
+    command = [word, str(waiting["snapshot_id"])]
+
+    first = installation.run(*command)
+    again = installation.run(*command)
+
+    assert (first.returncode, again.returncode) == (0, 2), first.stderr
+    assert waiting[f"{word}_command"] == f"indexer {' '.join(command)}"
+    assert len(json.loads(installation.run("holdings", "--format", "json").stdout)["holdings"]) == left
+
+
 def test_an_address_selects_its_watch_in_any_spelling(installation: Installation) -> None:
     """Only that watch is crawled."""
     address = next(row.address for row in installation.simulator.world.watchlist() if row.source == "hedera")
@@ -104,3 +134,28 @@ def test_a_dry_run_sends_nothing(installation: Installation) -> None:
     plans = json.loads(done.stdout)["plan"]
     assert {plan["source"]: plan["watches"] for plan in plans} == {"algorand": 2, "hedera": 1}
     assert installation.simulator.log == []
+
+
+@pytest.mark.parametrize(("told", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_pass_ends_soon_and_is_joined_by_the_next(
+    told: signal.Signals, code: int, installation: Installation
+) -> None:
+    """Ctrl-C in the middle of a request: no traceback, and the next pass finishes what is left."""
+    asked = threading.Event()
+    go_on = threading.Event()
+
+    def hold(_source: str, _inquiry: object) -> None:
+        asked.set()
+        go_on.wait(60)
+
+    installation.simulator.before_answer = hold
+    process = installation.start("crawl", "--json")
+    assert asked.wait(60)
+    process.send_signal(told)
+    out, err = process.communicate(timeout=10)
+    installation.simulator.before_answer = None
+    go_on.set()
+
+    assert (process.returncode, out) == (code, "")
+    assert "Traceback" not in err
+    assert installation.crawl()[0] == 0

@@ -130,3 +130,16 @@ def test_unique_assets_have_one_owner() -> None:
     for source in ("okx_runes", "hedera"):
         keys = [_keys(world.truth(source, row.address)) for row in world.watchlist() if row.source == source]
         assert all(not one & other for one, other in itertools.combinations(keys, 2))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_churn_changes_exactly_its_share(source: str) -> None:
+    """One item in ten is another afterwards, and the length of the list stays."""
+    world = World.build(1, {source: [200]})
+    address = world.watchlist()[0].address
+    before = {(item.key, item.amount) for item in world.items(source, address)}
+
+    changed = world.churn(0.1, step=1)
+
+    after = {(item.key, item.amount) for item in world.items(source, address)}
+    assert (changed, len(after), len(after - before)) == (20, 200, 20)
