@@ -10,7 +10,9 @@ from tests.integration.report.world import Span, World, at
 ASK = "SELECT * FROM report.balance_as_of(%s, %s, %s, %s)"
 
 
-def ask(world: World, moment: datetime, asset: str = "0.0.7", address: str = "0.0.1001") -> tuple[object, ...]:
+def ask(
+    world: World, moment: datetime, asset: str = "0.0.7", address: str = "0.0.1001"
+) -> tuple[object, ...]:
     """(amount, answer, reason, status) for the hedera account of these stories."""
     row = world.row(ASK, "hedera", address, asset, moment)
     return (row["amount"], row["answer"], row["reason"], row["status"])
@@ -156,9 +158,7 @@ def test_a_rune_is_answered_by_its_own_watch_only(world: World) -> None:
     world.version(rune, world.asset("1:1", "bitcoin"), Span(at(1)), 5, sub_key="t:0")
     world.watched("okx_runes", "bc1qx", "3:3")
 
-    answers = {
-        asset: world.row(ASK, "okx_runes", "bc1qx", asset, at(2)) for asset in ("1:1", "2:2", "3:3")
-    }
+    answers = {asset: world.row(ASK, "okx_runes", "bc1qx", asset, at(2)) for asset in ("1:1", "2:2", "3:3")}
 
     assert {asset: (row["amount"], row["answer"], row["reason"]) for asset, row in answers.items()} == {
         "1:1": (5, "held", None),

@@ -31,7 +31,9 @@ def test_has_the_agreed_columns_in_order(world: World) -> None:
     """Names and order are a contract; an empty database answers too."""
     cursor = world.connection.execute("SELECT * FROM report.balances")
     assert [column.name for column in cursor.description or ()] == COLUMNS
-    cursor = world.connection.execute("SELECT * FROM report.balances_daily('2025-01-01', '2025-01-02', 'UTC')")
+    cursor = world.connection.execute(
+        "SELECT * FROM report.balances_daily('2025-01-01', '2025-01-02', 'UTC')"
+    )
     assert [column.name for column in cursor.description or ()] == ["day", *COLUMNS]
 
 

@@ -74,7 +74,12 @@ def test_shows_no_snapshot_where_there_is_no_answer(world: World, watch: int, mo
     """Unknown has no age, no snapshot and no count that could be taken for one."""
     row = world.row("SELECT * FROM report.coverage_as_of(%s)", moment)
 
-    assert (row["snapshot_at"], row["age"], row["holdings"], row["pending_review"]) == (None, None, None, False)
+    assert (row["snapshot_at"], row["age"], row["holdings"], row["pending_review"]) == (
+        None,
+        None,
+        None,
+        False,
+    )
 
 
 @pytest.mark.parametrize(

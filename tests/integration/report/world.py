@@ -167,7 +167,9 @@ class World:
         closed_by = 2 if values["close_reason"] in ("absent", "changed") else None
         self._span("holding_version", (watch, asset), span, values | {"closed_by": closed_by})
 
-    def carry(self, watch: int, asset: int, span: Span, reason: str = "unreadable", sub_key: str = "") -> None:
+    def carry(
+        self, watch: int, asset: int, span: Span, reason: str = "unreadable", sub_key: str = ""
+    ) -> None:
         """A span in which the holding could not be read or was missing without proof."""
         values = {"sub_key": sub_key, "reason": reason, "opened_by": 1, "closed_by": 2 if span.end else None}
         self._span("carried_span", (watch, asset), span, values)
