@@ -9,10 +9,11 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from indexer import config as configuration
-from indexer import embedded, logs, watchlist
+from indexer import crashpoints, embedded, logs, watchlist
 from indexer.config import Config
 from indexer.errors import SchemaNotCurrent
-from indexer.jobs import Engine
+from indexer.jobs import Engine, Selection, check_secrets
+from indexer.reload import FileSeen, Fingerprint, Setup
 from indexer.sources import SOURCES, build
 from indexer.sources.base import Source
 from indexer.store import database as store
@@ -24,13 +25,15 @@ from indexer.worker import Worker
 
 def read_config(path: Path | None) -> Config:
     """The configuration from file and environment. Raises UsageError naming every mistake."""
+    crashpoints.arm(os.environ.get("INDEXER_TEST_CRASH_AT", ""))
     return configuration.load(path, os.environ)
 
 
-def configure_logs(config: Config, debug: bool) -> None:
-    """Send logs to stderr, with every secret hidden."""
+def configure_logs(config: Config, debug: bool, *older: Config) -> None:
+    """Send logs to stderr, with every secret hidden; those of configurations before this one, too."""
     level = "DEBUG" if debug else config.log.level
-    logs.configure(level, config.log.format, configuration.secret_values(config))
+    secrets = [secret for one in (config, *older) for secret in configuration.secret_values(one)]
+    logs.configure(level, config.log.format, secrets)
 
 
 def build_sources(config: Config) -> Mapping[str, Source]:
@@ -50,6 +53,35 @@ def read_watchlist(config: Config, sources: Mapping[str, Source]) -> tuple[Watch
     return watchlist.load(config.watchlists, configuration.watchlist_folder(config), sources)
 
 
+def read_setup(path: Path | None) -> Setup:
+    """Configuration and watchlist together. Raises UsageError naming every mistake, missing secrets too."""
+    config = read_config(path)
+    sources = build_sources(config)
+    entries = read_watchlist(config, sources)
+    check_secrets(config, entries, Selection(None, None))
+    return Setup(config, sources, entries)
+
+
+def look_at_files(config: Config) -> Fingerprint:
+    """Every file the configuration is read from, as it stands on disk now."""
+    folder = configuration.watchlist_folder(config)
+    paths = [config.path or configuration.DEFAULT_PATH, *watchlist.list_files(config.watchlists, folder)]
+    return frozenset(_look_at_file(path) for path in paths)
+
+
+def _look_at_file(path: Path) -> FileSeen:
+    try:
+        found = path.stat()
+    except OSError:
+        return FileSeen(str(path), None, None, None)
+    return FileSeen(str(path), found.st_size, max(found.st_mtime_ns, found.st_ctime_ns), found.st_ino)
+
+
+def build_redactor(*configs: Config) -> logs.Redactor:
+    """Hides every secret of these configurations."""
+    return logs.Redactor(secret for config in configs for secret in configuration.secret_values(config))
+
+
 @contextlib.asynccontextmanager
 async def database_url(config: Config, *, reason: str = "indexer") -> AsyncIterator[str]:
     """The URL of a database that answers. The embedded one runs at least as long as this block."""
@@ -57,11 +89,25 @@ async def database_url(config: Config, *, reason: str = "indexer") -> AsyncItera
         yield config.database.url.get_secret_value()
         return
     running = embedded.running(config.database.data_dir, reason=reason)
-    url = await asyncio.to_thread(running.__enter__)
+    starting = asyncio.ensure_future(asyncio.to_thread(running.__enter__))
+    try:
+        url = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # The thread goes on whatever happens to us: leave as somebody who was there, so the server stops.
+        await starting
+        await asyncio.to_thread(running.__exit__, None, None, None)
+        raise
     try:
         yield url
     finally:
         await asyncio.to_thread(running.__exit__, None, None, None)
+
+
+def revive_database(config: Config) -> None:
+    """Bring the embedded server up again when it died under us. A server of its own is not ours to start."""
+    if config.database.url is None:
+        with embedded.running(config.database.data_dir, reason="revival"):
+            pass
 
 
 @contextlib.asynccontextmanager
@@ -87,6 +133,6 @@ async def engine(config: Config, entries: Sequence[WatchEntry] | None = None) ->
     sources = build_sources(config)
     if entries is None:
         entries = read_watchlist(config, sources)
-    redact = logs.Redactor(configuration.secret_values(config))
+    redact = build_redactor(config)
     async with database(config) as opened, Worker(config, opened, sources, redact).working() as worker:
         yield Engine(config, opened, sources, entries, worker)

@@ -7,12 +7,13 @@ If a batch fails for any member, every member is tried alone: one bad page costs
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import psycopg
 
-from indexer.errors import BadPage, IndexerError, WalkMoved
+from indexer.crashpoints import reached
+from indexer.errors import BadPage, WalkMoved
 from indexer.publish import FinishedCrawl, publish
 from indexer.records import Asset
 from indexer.store import assets, crawls, pages
@@ -36,6 +37,8 @@ class Work:
     window: timedelta
     may_restart_window: bool
     finished: FinishedCrawl | None = None
+    #: Database time of the commit, once it is durable.
+    committed_at: datetime | None = None
     done: "asyncio.Future[list[WatchVerdict]]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -83,7 +86,7 @@ class Committer:
     async def _commit_batch(self, batch: Sequence[Work]) -> None:
         try:
             verdicts = await self._database.steadily(lambda: self._write(batch))
-        except (IndexerError, psycopg.Error) as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, somebody waits for it
             if len(batch) == 1:
                 _fail(batch[0], _translated(error))
                 return
@@ -97,8 +100,11 @@ class Committer:
 
     async def _write(self, batch: Sequence[Work]) -> list[WatchVerdict]:
         async with self._database.transaction() as connection:
+            reached("commit_begun")
             advanced = await pages.append(connection, [work.page for work in batch], self._lease)
+            reached("page_written")
             for work in batch:
+                work.committed_at = advanced[work.page.crawl_id].last_page_at
                 await _check_window(connection, work, advanced[work.page.crawl_id])
             finished = [work.finished for work in batch if work.finished is not None]
             if not finished:

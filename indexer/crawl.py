@@ -11,6 +11,7 @@ from typing import Final, Literal
 import structlog
 
 from indexer.client import Exchange
+from indexer.crashpoints import reached
 from indexer.errors import (
     ApiError,
     ClockWentBack,
@@ -99,6 +100,7 @@ class Crawler:
         async def write() -> None:
             async with self._database.transaction() as connection:
                 await crawls.restart(connection, held, ending, restarts)
+                reached("restart_written")
 
         return await self._unless_lost(write, "restarted")
 
@@ -131,6 +133,7 @@ class Crawler:
     async def _release(self, held: Claim, ending: Ending, delay: timedelta) -> None:
         async with self._database.transaction() as connection:
             await crawls.release(connection, held, ending, delay)
+            reached("handed_back")
 
     async def _hand_back(self, held: Claim, ending: Ending, delay: timedelta) -> None:
         """When this worker stops. If the database is gone too, the lease runs out by itself."""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from indexer.config import Config, missing_secrets
+from indexer.crashpoints import reached
 from indexer.crawl import REFUSED_PAUSE
 from indexer.crawl import Progress as PageSeen
 from indexer.errors import UsageError
@@ -144,9 +145,11 @@ async def run_pass(
     check_secrets(engine.config, engine.entries, selection)
     await apply_watchlist(engine.database, engine.config, engine.sources, engine.entries)
     prepared = await engine.database.steadily(lambda: _prepare(engine, selection))
+    reached("pass_prepared")
     running = _RunningPass(engine, prepared.number, on_progress)
     await running.run(sorted({watch.source for watch in prepared.crawled}))
     outcomes = await engine.database.steadily(lambda: _finish(engine.database, prepared.number))
+    reached("pass_finished")
     skipped = [_skip(engine.config, watch) for watch in prepared.skipped]
     return tuple(sorted([*outcomes, *skipped], key=lambda item: (item.source, item.address, item.scope)))
 
@@ -225,16 +228,20 @@ class _RunningPass:
             await asyncio.sleep(_COUNT_SECONDS)
 
     async def _count(self) -> None:
+        counted = await self._engine.database.steadily(self._read_counts)
+        self._on_progress(Progress(counted.watches, counted.finished, counted.pages, self._current))
+
+    async def _read_counts(self) -> passes.Counted:
         async with self._engine.database.connection() as connection:
             await passes.touch(connection, self._number)
-            counted = await passes.count(connection, self._number)
-        self._on_progress(Progress(counted.watches, counted.finished, counted.pages, self._current))
+            return await passes.count(connection, self._number)
 
     async def _work(self, source: str) -> None:
         """Claim and walk until nothing of this source is left to wait for."""
         worker, database = self._engine.worker, self._engine.database
         # A paused source is tried with one crawl first; success lets the others go.
-        free = most = 1 if await self._is_paused(source) else lanes(self._engine.config, source)
+        paused = await database.steadily(lambda: self._is_paused(source))
+        free = most = 1 if paused else lanes(self._engine.config, source)
         running: set[asyncio.Task[str]] = set()
         try:
             while True:

@@ -3,11 +3,14 @@
 Everything happens inside the transaction of the connection that is passed in. Replay is the same fold.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 
+from indexer.baseline import first_versions, is_plain
 from indexer.config import SourceConfig
+from indexer.crashpoints import reached
 from indexer.errors import PublishTooSlow, WalkMoved
 from indexer.folding import Fold, FoldPrice, FoldRow, ListSummary, named_assets
 from indexer.records import Cursor, Facts, Question
@@ -18,6 +21,9 @@ from indexer.store.database import Connection
 from indexer.store.history import Believed, Known, Measured, Repeats, SnapshotRow
 from indexer.store.pages import Advanced
 from indexer.verdict import Evidence, Verdict, Witness, is_outage, judge
+
+#: Gives every named asset its number.
+Numbering = Callable[[Connection, str, Collection[str]], Awaitable[dict[str, int]]]
 
 #: Ends by drift after which a list that still moves is published as `drifted`.
 DRIFT_RESTARTS = 2
@@ -37,11 +43,13 @@ class FinishedCrawl:
     rows: list[FoldRow] | None
     prices: list[FoldPrice] = field(default_factory=list)
     summaries: Mapping[int, ListSummary] = field(default_factory=dict)
+    #: Database time of each committed page; the last one is committed together with the publish.
+    page_times: dict[int, datetime] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class _List:
-    """One watch's list on its way into history."""
+class FoldedList:
+    """One watch's list on its way into history, or on its way through a replay."""
 
     crawl: FinishedCrawl
     advanced: Advanced
@@ -51,6 +59,8 @@ class _List:
     repeats: Repeats | None = None
     verdict: Verdict = field(default_factory=lambda: Verdict("publish"))
     changed: bool = False
+    #: The rows of a first list that needs no comparison.
+    first_rows: Sequence[FoldRow] | None = None
 
     @property
     def same_as_before(self) -> bool:
@@ -66,11 +76,15 @@ class _List:
 
     @property
     def drifted(self) -> bool:
-        """The list moved while we paged. Identical repeats at a page edge are no drift."""
+        """The list moved while we paged. Identical repeats at a page edge are no drift.
+
+        Unless the API counts its rows: then one that came twice stands in the place of one that never came.
+        """
         found = self.repeats
-        return self.advanced.moved or (
-            found is not None and (found.conflicting or found.far or found.whole_page)
-        )
+        if self.advanced.moved or found is None:
+            return self.advanced.moved
+        counted = self.advanced.reported_total is not None
+        return counted or found.conflicting or found.far or found.whole_page
 
     @property
     def proves(self) -> bool:
@@ -88,7 +102,9 @@ async def publish(
     Raises WalkMoved for a list that moved, ClockWentBack, PublishTooSlow, LeaseLost: roll back then.
     """
     verdicts = await publish_lists(connection, finished, advanced, forced=frozenset())
+    reached("snapshot_written")
     await crawls.complete(connection, [crawl.claim for crawl in finished], verdicts)
+    reached("crawl_completed")
     return verdicts
 
 
@@ -113,24 +129,20 @@ async def _gather(
     finished: Sequence[FinishedCrawl],
     advanced: Mapping[int, Advanced],
     known: Mapping[int, Known],
-) -> list[_List]:
+) -> list[FoldedList]:
     """Put every list that may change something into the fold."""
-    lists: list[_List] = []
+    lists: list[FoldedList] = []
     copied = 0
     for crawl in finished:
         if crawl.rows is None:
-            copied += await _read_again(connection, crawl)
+            copied += await read_again(connection, crawl)
         mine = [
-            _List(crawl, advanced[crawl.claim.crawl_id], known[watch], crawl.summaries[watch])
+            FoldedList(crawl, advanced[crawl.claim.crawl_id], known[watch], crawl.summaries[watch])
             for watch in crawl.covered.values()
             if watch in known
         ]
         lists += mine
-        wanted = {item.known.watch_id for item in mine if not item.same_as_before}
-        if crawl.rows is not None and wanted:
-            copied += await history.fill_fold(
-                connection, (row for row in crawl.rows if row.watch_id in wanted)
-            )
+        copied += await _fill(connection, crawl, [item for item in mine if not item.same_as_before])
         if crawl.prices:
             await history.fill_prices(connection, crawl.prices)
     if copied:
@@ -140,8 +152,30 @@ async def _gather(
     return lists
 
 
-async def _read_again(connection: Connection, crawl: FinishedCrawl) -> int:
-    """Fold the raw pages of a crawl that was too large for memory, or begun by another worker."""
+async def _fill(connection: Connection, crawl: FinishedCrawl, lists: Sequence[FoldedList]) -> int:
+    """Copy the rows in memory that have something to be compared with; returns how many."""
+    if crawl.rows is None or not lists:
+        return 0
+    by_watch: dict[int, list[FoldRow]] = {item.known.watch_id: [] for item in lists}
+    for row in crawl.rows:
+        if row.watch_id in by_watch:
+            by_watch[row.watch_id].append(row)
+    for item in lists:
+        rows = by_watch[item.known.watch_id]
+        if _is_first(item) and is_plain(rows):
+            item.first_rows = by_watch.pop(item.known.watch_id)
+    return await history.fill_fold(connection, chain.from_iterable(by_watch.values()))
+
+
+def _is_first(item: FoldedList) -> bool:
+    """Whether there is nothing to compare a list with: no version, and no snapshot that proved or doubted any."""
+    return item.known.baseline and item.known.unheard_of and item.proves and not item.advanced.moved
+
+
+async def read_again(
+    connection: Connection, crawl: FinishedCrawl, resolve: Numbering = assets.resolve
+) -> int:
+    """Fold the raw pages of a crawl: too large for memory, begun by another worker, or replayed."""
     fold = Fold(crawl.covered)
     copied = 0
     claim = crawl.claim
@@ -151,7 +185,7 @@ async def _read_again(connection: Connection, crawl: FinishedCrawl) -> int:
         question = Question(tuple(claim.addresses), claim.scope, cursor, crawl.facts)
         page = crawl.source.parse(question, stored.body)
         named = named_assets(page)
-        numbers = await assets.resolve(connection, crawl.source.network, named)
+        numbers = await resolve(connection, crawl.source.network, named)
         rows, prices = fold.add(stored.page_no, page, numbers)
         copied += await history.fill_fold(connection, rows)
         if prices:
@@ -160,13 +194,13 @@ async def _read_again(connection: Connection, crawl: FinishedCrawl) -> int:
     return copied
 
 
-async def _judge(connection: Connection, lists: Sequence[_List], forced: frozenset[int]) -> None:
+async def _judge(connection: Connection, lists: Sequence[FoldedList], forced: frozenset[int]) -> None:
     if not lists:
         return
     for item in lists:
         if item.drifted and item.crawl.claim.drift_restarts < DRIFT_RESTARTS and not forced:
             raise WalkMoved("the list moved while it was paged", "drift")
-    measured = await history.measure(connection, [item.known for item in lists])
+    measured = await _measure(connection, lists)
     for item in lists:
         item.measured = measured[item.known.watch_id]
         evidence = await _evidence(connection, item, item.measured)
@@ -176,7 +210,17 @@ async def _judge(connection: Connection, lists: Sequence[_List], forced: frozens
             item.verdict = judge(evidence, item.crawl.config.guard)
 
 
-async def _evidence(connection: Connection, item: _List, measured: Measured) -> Evidence:
+async def _measure(connection: Connection, lists: Sequence[FoldedList]) -> dict[int, Measured]:
+    firsts = {
+        item.known.watch_id: Measured(item.known.watch_id, 0, len(item.first_rows), 0, 0, 0)
+        for item in lists
+        if item.first_rows is not None
+    }
+    others = [item.known for item in lists if item.first_rows is None]
+    return firsts | (await history.measure(connection, others) if others else {})
+
+
+async def _evidence(connection: Connection, item: FoldedList, measured: Measured) -> Evidence:
     known = item.known
     witness = None if known.witness is None else Witness(known.witness, known.witness_age or 0.0)
     outage = False
@@ -193,13 +237,14 @@ async def _evidence(connection: Connection, item: _List, measured: Measured) -> 
     )
 
 
-async def _merge(connection: Connection, lists: Sequence[_List], changing: Sequence[_List]) -> None:
+async def _merge(connection: Connection, lists: Sequence[FoldedList], changing: Sequence[FoldedList]) -> None:
     """Write what was judged, at one instant."""
     judged = [item for item in lists if item.verdict.kind != "fail"]
     if not judged:
         return
-    instant = await history.choose_instant(connection, max(item.known.latest for item in judged))
+    instant = await history.choose_instant(connection, max(_latest(item) for item in judged))
     await _change_history(connection, [item for item in changing if item.verdict.kind == "publish"], instant)
+    reached("history_changed")
     await _write_prices(connection, [item for item in lists if item.verdict.kind == "publish"])
     resolved = [item for item in changing if item.verdict.witness_becomes and item.known.witness]
     if resolved:
@@ -208,7 +253,7 @@ async def _merge(connection: Connection, lists: Sequence[_List], changing: Seque
             [(item.known.witness or 0, item.verdict.witness_becomes or "") for item in resolved],
             instant,
         )
-    numbers = await history.insert_snapshots(connection, [_row(item) for item in judged], instant)
+    numbers = await history.insert_snapshots(connection, [to_snapshot(item) for item in judged], instant)
     new = [item for item in judged if item.verdict.kind == "quarantine" and not item.verdict.repeats]
     if new:
         await history.insert_testimony(
@@ -220,16 +265,36 @@ async def _merge(connection: Connection, lists: Sequence[_List], changing: Seque
         raise PublishTooSlow("publishing took more than 30 s and was rolled back")
 
 
-async def _change_history(connection: Connection, believed: Sequence[_List], instant: datetime) -> None:
+def _latest(item: FoldedList) -> datetime:
+    """Nothing about this list is later: its pages may be, where the clock stepped back while they came."""
+    assert item.advanced.last_page_at is not None
+    return max(item.known.latest, item.advanced.last_page_at)
+
+
+async def _change_history(connection: Connection, believed: Sequence[FoldedList], instant: datetime) -> None:
+    for item in believed:
+        if item.first_rows is not None:
+            await _begin_history(connection, item, item.first_rows, instant)
+    believed = [item for item in believed if item.first_rows is None]
     if not believed:
         return
     doubts = any(_has_doubts(item) for item in believed)
-    changed = await history.merge(connection, [_believe(item) for item in believed], instant, doubts=doubts)
+    changed = await history.merge(connection, [believe(item) for item in believed], instant, doubts=doubts)
     for item in believed:
         item.changed = item.known.watch_id in changed
 
 
-async def _write_prices(connection: Connection, published: Sequence[_List]) -> None:
+async def _begin_history(
+    connection: Connection, item: FoldedList, rows: Sequence[FoldRow], instant: datetime
+) -> None:
+    advanced = item.advanced
+    assert advanced.last_page_at is not None
+    times = {**item.crawl.page_times, advanced.pages: advanced.last_page_at}
+    await history.copy_versions(connection, first_versions(rows, advanced.crawl_id, times, instant))
+    item.changed = True
+
+
+async def _write_prices(connection: Connection, published: Sequence[FoldedList]) -> None:
     """Crawls that were read again may have put prices beside the fold; others say so themselves."""
     priced = [item for item in published if item.crawl.prices or item.crawl.rows is None]
     if priced:
@@ -239,7 +304,7 @@ async def _write_prices(connection: Connection, published: Sequence[_List]) -> N
         )
 
 
-def _has_doubts(item: _List) -> bool:
+def _has_doubts(item: FoldedList) -> bool:
     measured = item.measured
     return (
         item.known.carries
@@ -249,7 +314,8 @@ def _has_doubts(item: _List) -> bool:
     )
 
 
-def _believe(item: _List) -> Believed:
+def believe(item: FoldedList) -> Believed:
+    """How a list that is believed goes into history."""
     return Believed(
         watch_id=item.known.watch_id,
         crawl_id=item.crawl.claim.crawl_id,
@@ -262,7 +328,8 @@ def _believe(item: _List) -> Believed:
     )
 
 
-def _row(item: _List) -> SnapshotRow:
+def to_snapshot(item: FoldedList) -> SnapshotRow:
+    """The verdict about a list as it is stored."""
     advanced, measured = item.advanced, item.measured
     assert advanced.first_page_at is not None
     assert advanced.last_page_at is not None
@@ -288,7 +355,7 @@ def _row(item: _List) -> SnapshotRow:
     )
 
 
-def _consistency(item: _List) -> str:
+def _consistency(item: FoldedList) -> str:
     advanced = item.advanced
     if item.drifted:
         return "drifted"
@@ -296,7 +363,7 @@ def _consistency(item: _List) -> str:
     return "point" if advanced.pages == 1 or same_height else "window"
 
 
-def _tell(item: _List) -> WatchVerdict:
+def _tell(item: FoldedList) -> WatchVerdict:
     crawl_id, watch_id, verdict = item.crawl.claim.crawl_id, item.known.watch_id, item.verdict
     if verdict.kind == "publish":
         outcome = "published" if item.changed or item.known.baseline else "unchanged"

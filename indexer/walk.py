@@ -6,6 +6,7 @@ HTTP happens outside of transactions; every page is durable before the next is a
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -13,6 +14,7 @@ import structlog
 from indexer.client import Answer, Client, Exchange
 from indexer.commit import WINDOW_RESTARTS, Committer, Work
 from indexer.config import SourceConfig
+from indexer.crashpoints import reached
 from indexer.errors import BadPage, WalkMoved
 from indexer.folding import ROWS_IN_MEMORY, Fold, FoldPrice, FoldRow, named_assets
 from indexer.publish import FinishedCrawl, window_of
@@ -45,6 +47,8 @@ class Walk:
     #: None once the crawl is too large for memory, or was begun by another worker.
     rows: list[FoldRow] | None
     prices: list[FoldPrice] = field(default_factory=list)
+    #: Database time of each committed page.
+    page_times: dict[int, datetime] = field(default_factory=dict)
     #: Facts that are not stored with the crawl yet.
     facts_are_new: bool = True
 
@@ -140,7 +144,9 @@ class Walker:
     async def _fetch(self, walk: Walk, exchange: Exchange) -> _Fetched:
         request = self._source.request(walk.question)
         before = time.monotonic()
+        reached("asking")
         answer = await self._client.fetch(walk.question, request, exchange)
+        reached("answered")
         return _Fetched(request, answer, exchange.requests, before)
 
     async def _parse(self, walk: Walk, fetched: _Fetched) -> Page:
@@ -176,8 +182,10 @@ class Walker:
 
     async def _take(self, walk: Walk, fetched: _Fetched, page: Page) -> list[WatchVerdict]:
         """Make one page durable, and publish after the last."""
+        reached("parsed")
         named = named_assets(page)
         numbers = await self._committer.learn_assets(self._source.network, named, page.assets)
+        reached("assets_learned")
         if page.teaches_only:
             return await self._take_lookup(walk, fetched, page)
         walk.pages += 1
@@ -189,14 +197,16 @@ class Walker:
                 walk.rows, walk.prices = None, []
         raw = self._raw_page(walk, fetched, page)
         finished = self._finished(walk) if page.next_cursor is None else None
-        verdicts = await self._committer.commit(
-            Work(
-                raw,
-                window_of(walk.held, self._config),
-                may_restart_window=walk.held.window_restarts < WINDOW_RESTARTS,
-                finished=finished,
-            )
+        work = Work(
+            raw,
+            window_of(walk.held, self._config),
+            may_restart_window=walk.held.window_restarts < WINDOW_RESTARTS,
+            finished=finished,
         )
+        verdicts = await self._committer.commit(work)
+        if work.committed_at is not None:
+            walk.page_times[walk.pages] = work.committed_at
+        reached("page_durable")
         walk.cursor = page.next_cursor
         walk.facts_are_new = False
         self._tell(Progress(self._source.name, walk.held.addresses[0], walk.pages, raw.items))
@@ -253,5 +263,6 @@ class Walker:
             covered=walk.held.covered,
             rows=walk.rows,
             prices=walk.prices,
+            page_times=walk.page_times,
             summaries=walk.fold.summaries,
         )

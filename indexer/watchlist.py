@@ -90,6 +90,11 @@ def load(
     return tuple(reading.entries.values())
 
 
+def list_files(patterns: Sequence[str], folder: Path) -> list[Path]:
+    """The files ``load`` would read, there or not."""
+    return [folder / name for name in _find_files(patterns, folder, _Reading({}))]
+
+
 def _join_mistakes(mistakes: list[str]) -> str:
     shown = mistakes[:_MOST_MISTAKES]
     if len(mistakes) > len(shown):

@@ -17,8 +17,10 @@ from psycopg.rows import TupleRow
 from indexer.client import Client, RequestSeen
 from indexer.commit import Committer
 from indexer.config import Config
+from indexer.crashpoints import reached
 from indexer.crawl import Crawler, Doors, Outcome, Progress
 from indexer.errors import DatabaseUnavailable
+from indexer.pacing import Pacer
 from indexer.sources.base import Source
 from indexer.store import crawls
 from indexer.store.crawls import Claim
@@ -44,6 +46,7 @@ class Worker:
         self.number = WorkerNumber(random.randrange(1, 2**31 - 1), config.daemon.lease)  # noqa: S311 not a secret
         self.on_page: Callable[[Progress], None] = lambda _progress: None
         self.on_request: Callable[[RequestSeen], None] = lambda _seen: None
+        self.wrap_pacer: Callable[[str, Pacer], Pacer] = lambda _source, pacer: pacer
         self._redact = redact
         self._committer = Committer(database, config.daemon.lease)
         self._crawlers: dict[str, Crawler] = {}
@@ -90,14 +93,18 @@ class Worker:
                 with contextlib.suppress(psycopg.Error):
                     await self._register()
 
-    async def claim(self, source: str, most: int, pass_id: int | None) -> list[Claim]:
-        """Take up to ``most`` free crawls of a source."""
+    async def claim(
+        self, source: str, most: int, pass_id: int | None, shorter_than: int | None = None
+    ) -> list[Claim]:
+        """Take up to ``most`` free crawls of a source; with ``shorter_than``, of fewer pages so far."""
 
         async def take() -> list[Claim]:
             async with self.database.transaction() as connection:
-                return await crawls.claim(connection, self.number, source, most, pass_id)
+                return await crawls.claim(connection, self.number, source, most, pass_id, shorter_than)
 
         claims = await self.database.steadily(take)
+        if claims:
+            reached("claimed")
         self._held.update(claim.crawl_id for claim in claims)
         return claims
 
@@ -112,10 +119,19 @@ class Worker:
         finally:
             self._held.discard(held.crawl_id)
 
+    def reconfigure(
+        self, config: Config, sources: Mapping[str, Source], redact: Callable[[str], str]
+    ) -> None:
+        """Walk by this configuration from the next claim on; walks in hand end as they began."""
+        for name in list(self._crawlers):
+            if self.config.sources[name] != config.sources[name]:
+                del self._crawlers[name]
+        self.config, self.sources, self._redact = config, sources, redact
+
     def _crawler(self, name: str) -> Crawler:
         if name not in self._crawlers:
             config = self.config.sources[name]
-            pacer = SharedPacer(self.database, name, config.requests_per_second)
+            pacer = self.wrap_pacer(name, SharedPacer(self.database, name, config.requests_per_second))
             client = Client(self.sources[name], config, pacer, observe=self._see_request)
             self._clients.append(client)
             doors = Doors(

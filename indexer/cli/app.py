@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from indexer.cli import crawling, database, raw, reading, review, settings, status
+from indexer.cli import crawling, daemon, database, raw, reading, review, settings, status
 from indexer.cli.demo import demo
 
 _ABOUT: Final = """Crawls blockchain addresses over five holdings APIs into PostgreSQL, with exact history.
@@ -67,6 +67,10 @@ app.command("init", rich_help_panel=_START, epilog="Example: indexer init && ind
 app.command("crawl", rich_help_panel=_CRAWL, epilog="Example: indexer crawl --source hedera --json")(
     crawling.crawl
 )
+app.command("run", rich_help_panel=_CRAWL, epilog="Example: indexer run --listen 127.0.0.1:9464")(daemon.run)
+app.command(
+    "work", rich_help_panel=_CRAWL, epilog="Example: indexer work --config /etc/indexer/indexer.toml"
+)(daemon.work)
 app.command("status", rich_help_panel=_CRAWL, epilog="Example: indexer status --watch")(status.status)
 app.command("release", rich_help_panel=_CRAWL, epilog="Example: indexer release 42")(review.release)
 app.command("reject", rich_help_panel=_CRAWL, epilog="Example: indexer reject 42")(review.reject)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from indexer.config import Config
     from indexer.store.database import Database
     from indexer.store.reading import FailureRow, OpenCrawlRow, QuarantineRow, SourceRow
+    from indexer.store.upkeep import Notice
 
 _REFRESH_SECONDS: Final = 2.0
 _MOST_CRAWLS: Final = 20
@@ -37,6 +38,7 @@ class Status:
     quarantine: "list[QuarantineRow]"
     crawls: "list[OpenCrawlRow]"
     failures: "list[FailureRow]"
+    notices: "list[Notice]"
 
 
 def status(
@@ -67,7 +69,7 @@ async def _read_once(settings: "Config") -> Status:
 
 async def read_status(database: "Database") -> Status:
     """The facts, from the database."""
-    from indexer.store import reading
+    from indexer.store import reading, upkeep
 
     async with database.connection() as conn:
         return Status(
@@ -76,6 +78,7 @@ async def read_status(database: "Database") -> Status:
             quarantine=await reading.list_quarantine(conn),
             crawls=await reading.list_open_crawls(conn, _MOST_CRAWLS),
             failures=await reading.list_failures(conn, _MOST_FAILURES),
+            notices=await upkeep.read_notices(conn),
         )
 
 
@@ -102,6 +105,7 @@ def to_json(seen: Status) -> dict[str, object]:
         "quarantine": [to_record(row) for row in seen.quarantine],
         "crawls": [to_record(row) for row in seen.crawls],
         "failures": [to_record(row) for row in seen.failures],
+        "notices": [to_record(row) for row in seen.notices],
     }
 
 
@@ -113,6 +117,8 @@ def print_status(seen: Status, as_json: bool) -> None:
     if not seen.sources:
         note("Nothing was crawled yet: `indexer crawl` reads the watchlist and begins.")
     show(_sources(seen))
+    if seen.notices:
+        show(_notices(seen))
     if seen.crawls:
         show(_crawls(seen))
     if seen.quarantine:
@@ -137,6 +143,19 @@ def _sources(seen: Status) -> "Table":
             cell(row.pending_review, "magenta" if row.pending_review else ""),
             cell(age(row.oldest_age) if row.oldest_age is not None else "never"),
             cell(remark),
+        )
+    return table
+
+
+def _notices(seen: Status) -> "Table":
+    table = new_table("What needs attention", "about", "where", "since", "what")
+    for row in seen.notices:
+        message = " · ".join(row.message.splitlines())
+        table.add_row(
+            cell(row.kind, "red"),
+            cell(row.place),
+            cell(f"{age(seen.now - row.noticed_at)} ago"),
+            cell(message),
         )
     return table
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from indexer.crashpoints import reached
 from indexer.embedded import server, users
 from indexer.embedded.account import choose_account
 from indexer.embedded.cluster import DATABASE, OWNER, check_version, ensure_cluster
@@ -44,7 +45,9 @@ def running(data_dir: Path, *, reason: str = "") -> Iterator[str]:
     place = _prepare(data_dir)
     with transition(place):
         url = _bring_up(place, _kept_port(place))
+        reached("server_up")
         user = users.join(place, reason)
+        reached("server_joined")
     try:
         yield url
     finally:

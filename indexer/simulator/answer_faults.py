@@ -20,6 +20,8 @@ class Exchange:
     previous: Answer | None
     #: What ``Fault.value`` says.
     value: Any = None
+    #: Every cursor of this walk so far, the first page's '' included.
+    walked: tuple[str, ...] = ()
 
 
 Bend = Callable[[Exchange], Answer]
@@ -93,6 +95,7 @@ BAD_AMOUNTS: Final[dict[str, tuple[Any, Any]]] = {
     "2^256": (2**256, str(2**256)),
     "nan": (raw("NaN"), "NaN"),
     "1e400": (raw("1e400"), "1e400"),
+    "1e3000000": (raw("1e3000000"), "1e3000000"),
     "text": ("many", "many"),
 }
 

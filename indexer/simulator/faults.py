@@ -1,7 +1,7 @@
 """Which fault strikes which request, and the table of all kinds.
 
 A fault is added once and applies a number of times; threads may add and remove while the
-server runs. What a kind does is one small function in answer_faults.py or wire_faults.py.
+server runs. What a kind does is one small function in answer_faults.py, odd_faults.py or wire_faults.py.
 """
 
 import threading
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from indexer.simulator import answer_faults, wire_faults
+from indexer.simulator import answer_faults, odd_faults, wire_faults
 from indexer.simulator.positions import SOURCES, Item
 from indexer.simulator.state import Hide
 from indexer.simulator.wire import Question
@@ -34,6 +34,7 @@ ANSWER_KINDS: Final[dict[str, answer_faults.Bend]] = {
     "deep_nesting": answer_faults.deep_nesting,
     "redirect": answer_faults.redirect,
     "wrong_id": answer_faults.wrong_id,
+    **odd_faults.KINDS,
 }
 #: Kinds that break the connection.
 WIRE_KINDS: Final[dict[str, wire_faults.Break]] = {
@@ -45,6 +46,9 @@ WIRE_KINDS: Final[dict[str, wire_faults.Break]] = {
     "gzip_bomb": wire_faults.gzip_bomb,
     "endless_body": wire_faults.endless_body,
     "huge_headers": wire_faults.huge_headers,
+    "wrong_content_type": wire_faults.wrong_content_type,
+    "stacked_encodings": wire_faults.stacked_encodings,
+    "corrupt_gzip": wire_faults.corrupt_gzip,
 }
 
 
@@ -70,7 +74,11 @@ VIEW_KINDS: Final[dict[str, Callable[[Any], Hide]]] = {"half_gone": _hide_share,
 #: ``status`` answers with ``Fault.status``; the rest is in the three tables.
 KINDS: Final = frozenset({"status", *ANSWER_KINDS, *WIRE_KINDS, *VIEW_KINDS})
 #: Kinds that only some APIs have a place for.
-_ONLY: Final = {"totals_disagree": ("solana_das", "loopring"), "wrong_id": ("solana_das",)}
+_ONLY: Final = {
+    "totals_disagree": ("solana_das", "loopring"),
+    "wrong_id": ("solana_das",),
+    "unknown_enum": tuple(odd_faults.ENUMS),
+}
 #: Kinds whose answers look honest: no reader can tell from the page, only a later crawl can.
 LIES: Final = frozenset({"empty_200", "skipped_rows", *VIEW_KINDS})
 

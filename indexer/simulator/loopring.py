@@ -136,9 +136,9 @@ def _render(
     """The page. Past the end the relayer forgets even its total."""
     chosen = rows[offset : offset + limit]
     data = []
-    for place, item in enumerate(chosen, start=offset):
+    for item in chosen:
         asset = world.catalogue["loopring"][item.asset_ref]
-        row = _row(account, asset, item, place)
+        row = _row(account, asset, item)
         data.append(row | _described(asset, item) if metadata else row)
     return dump({"totalNum": len(rows) if chosen else 0, "data": data})
 
@@ -151,12 +151,12 @@ def _contract(family: str) -> tuple[str, int]:
     return ethereum_address(digest_of("token", raw[1] % 12)), identifier
 
 
-def _row(account: Account, asset: Description, item: Item, place: int) -> dict[str, Any]:
+def _row(account: Account, asset: Description, item: Item) -> dict[str, Any]:
     token, identifier = _contract(asset.family)
     return {
         "accountId": account.number,
-        # A storage slot, used again by whoever comes next: no key.
-        "tokenId": _FIRST_SLOT + place % _FIRST_SLOT,
+        # A storage slot: the item's while it is held, used again by somebody else afterwards. No key.
+        "tokenId": _FIRST_SLOT + item.number % _FIRST_SLOT,
         "nftData": asset.asset_ref,
         "tokenAddress": token if item.number % 3 else token.lower(),
         "nftId": f"0x{identifier:x}",

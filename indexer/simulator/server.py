@@ -244,8 +244,9 @@ class Simulator:
             honest = APIS[inquiry.source].answer(self.world, inquiry)
         walk = (question.addresses, question.scope)
         answer, previous = honest, desk.previous.get(walk) if question.cursor else None
+        walked = tuple(desk.walks.get(walk, ()))
         for fault in faults:
-            answer = _bend(fault, Exchange(inquiry, question, answer, previous, fault.value))
+            answer = _bend(fault, Exchange(inquiry, question, answer, previous, fault.value, walked))
         if question.is_page and honest.status == 200:
             desk.previous[walk] = honest
         return answer

@@ -4,6 +4,7 @@ All of them end as soon as the client goes away; the server ends the rest when i
 """
 
 import asyncio
+import gzip
 import socket
 import struct
 import zlib
@@ -90,6 +91,33 @@ async def huge_headers(line: Line) -> None:
     """A megabyte of headers before the honest body."""
     padding = tuple((f"X-Padding-{number}", "x" * 1_000) for number in range(1_000))
     answer = Answer(line.answer.status, line.answer.body, (*line.answer.headers, *padding))
+    line.writer.write(render_head(answer) + answer.body)
+    await line.writer.drain()
+
+
+async def wrong_content_type(line: Line) -> None:
+    """The honest body under the name of a picture."""
+    answer = Answer(line.answer.status, line.answer.body, (("Content-Type", "image/png"),))
+    line.writer.write(render_head(answer) + answer.body)
+    await line.writer.drain()
+
+
+async def stacked_encodings(line: Line) -> None:
+    """The honest body packed twice, which nobody asked for."""
+    packed = gzip.compress(gzip.compress(line.answer.body))
+    headers = (*line.answer.headers, ("Content-Encoding", "gzip, gzip"))
+    answer = Answer(line.answer.status, packed, headers)
+    line.writer.write(render_head(answer) + answer.body)
+    await line.writer.drain()
+
+
+async def corrupt_gzip(line: Line) -> None:
+    """A packed body with its middle turned around: the checksum at its end cannot hold."""
+    packed = bytearray(gzip.compress(line.answer.body, mtime=0))
+    middle = len(packed) // 2
+    packed[middle : middle + 8] = packed[middle : middle + 8][::-1]
+    packed[-8:] = bytes(8)
+    answer = Answer(line.answer.status, bytes(packed), (*line.answer.headers, ("Content-Encoding", "gzip")))
     line.writer.write(render_head(answer) + answer.body)
     await line.writer.drain()
 

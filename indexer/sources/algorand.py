@@ -106,7 +106,7 @@ class Algorand:
         if 200 <= status < 300:
             return None
         said = _said(body)
-        if status == 404:
+        if status == 404 and question.cursor is None:
             return RequestRejected(f"404{said}: {_NO_ROUTE}")
         if status in (401, 402, 403):
             return Refused(f"{status}{said}: the node refuses us (token or quota)")

@@ -115,7 +115,7 @@ class Hedera:
         if 200 <= status < 300:
             return None
         said = _said(body)
-        if status == 404:
+        if status == 404 and question.cursor is None:
             return RequestRejected(f"404{said}: the mirror node knows no such account")
         if status in (401, 402, 403):
             return Refused(f"{status}{said}: the mirror node refuses us")

@@ -7,7 +7,7 @@ WITH live AS (
     WHERE locktype = 'advisory' AND classid = %(lock_class)s AND objsubid = 2 AND granted
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 ), free AS (
-    SELECT c.crawl_id
+    SELECT c.crawl_id, c.state = 'running' AS taken_over
     FROM ledger.crawl AS c
     WHERE c.source_id = %(source)s
       AND c.state IN ('pending', 'running')
@@ -16,6 +16,7 @@ WITH live AS (
       AND (%(pass)s::bigint IS NULL
            OR (c.error_class IS NULL OR c.state = 'running')
               AND c.crawl_id IN (SELECT p.crawl_id FROM ledger.pass_watch AS p WHERE p.pass_id = %(pass)s))
+      AND (%(shorter_than)s::integer IS NULL OR c.pages < %(shorter_than)s)
     ORDER BY c.next_attempt_at, c.crawl_id
     LIMIT %(most)s
     FOR UPDATE SKIP LOCKED
@@ -30,13 +31,13 @@ WITH live AS (
         error = NULL
     FROM free
     WHERE c.crawl_id = free.crawl_id
-    RETURNING c.*
+    RETURNING c.*, free.taken_over
 )
 SELECT t.crawl_id, t.part_on, t.lease_epoch, t.scope, t.cursor, t.pages, t.lookups, t.facts,
        extract(epoch FROM clock_timestamp() - t.first_page_at)::float8 AS first_page_age,
        extract(epoch FROM clock_timestamp() - t.last_page_at)::float8 AS last_page_age,
        t.window_restarts, t.drift_restarts, t.cursor_restarts,
-       w.watches, w.addresses, w.open, w.grown_window
+       w.watches, w.addresses, w.open, w.grown_window, t.taken_over
 FROM taken AS t
 CROSS JOIN LATERAL (
     SELECT array_agg(cw.watch_id ORDER BY cw.place) AS watches,

@@ -64,6 +64,7 @@ SELECT p.watch_id,
        last.digest,
        coalesce(last.unreadable, 0) AS unreadable,
        last.holdings,
+       NOT EXISTS (SELECT FROM ledger.holding_version AS h WHERE h.watch_id = p.watch_id) AS unheard_of,
        EXISTS (
            SELECT FROM ledger.carried_span AS s WHERE s.watch_id = p.watch_id AND s.valid_to IS NULL
        ) AS carries,
@@ -156,48 +157,70 @@ FROM unnest(
     %(unproved_before)s::boolean[], %(proves)s::boolean[], %(absences_needed)s::smallint[], %(witnesses)s::bigint[]
 ) AS n (watch_id, crawl_id, part_on, baseline, unproved_before, proves, absences_needed, witness)
 
--- name: close_versions
--- What changed, and what is proved to be gone. A decimals that is not stated any more changes nothing.
+-- name: close_changed
+-- What is listed with other contents. A decimals that is not stated any more changes nothing.
 WITH done AS (
     UPDATE ledger.holding_version AS v
-    SET valid_to = %(instant)s::timestamptz, close_reason = closing.reason, closed_by = closing.crawl_id
-    FROM (
-        SELECT h.watch_id, h.asset_id, h.sub_key, h.valid_from, w.crawl_id,
-               CASE WHEN f.asset_id IS NULL THEN 'absent' ELSE 'changed' END AS reason
-        FROM fold_watch AS w
-        JOIN ledger.holding_version AS h ON h.watch_id = w.watch_id AND h.valid_to IS NULL
-        LEFT JOIN fold AS f ON f.watch_id = h.watch_id AND f.asset_id = h.asset_id AND f.sub_key = h.sub_key
-        WHERE CASE
-            WHEN f.asset_id IS NULL THEN w.proves AND (
-                w.absences_needed = 1
-                OR EXISTS (
-                    SELECT FROM ledger.carried_span AS s
-                    WHERE s.watch_id = h.watch_id AND s.asset_id = h.asset_id AND s.sub_key = h.sub_key
-                      AND s.valid_to IS NULL AND s.reason = 'missing'
-                )
-                OR EXISTS (
-                    SELECT FROM ledger.missing_holding AS m
-                    WHERE m.snapshot_id = w.witness AND m.asset_id = h.asset_id AND m.sub_key = h.sub_key
-                )
-            )
-            ELSE f.readable
-                AND (f.amount, coalesce(f.decimals, h.decimals), f.locked, f.frozen, f.delegate, f.details)
-                    IS DISTINCT FROM (h.amount, h.decimals, h.locked, h.frozen, h.delegate, h.details)
-            END
-    ) AS closing
-    WHERE v.watch_id = closing.watch_id AND v.asset_id = closing.asset_id AND v.sub_key = closing.sub_key
-      AND v.valid_from = closing.valid_from
+    SET valid_to = %(instant)s::timestamptz, close_reason = 'changed', closed_by = w.crawl_id
+    FROM fold AS f
+    JOIN fold_watch AS w ON w.watch_id = f.watch_id
+    WHERE v.watch_id = ANY(%(watches)s)
+      AND v.valid_to IS NULL
+      AND v.watch_id = f.watch_id AND v.asset_id = f.asset_id AND v.sub_key = f.sub_key
+      AND f.readable
+      AND (f.amount, coalesce(f.decimals, v.decimals), f.locked, f.frozen, f.delegate, f.details)
+          IS DISTINCT FROM (v.amount, v.decimals, v.locked, v.frozen, v.delegate, v.details)
+    RETURNING v.watch_id
+)
+SELECT watch_id, count(*) FROM done GROUP BY watch_id
+
+-- name: close_absent
+-- What is proved to be gone: not listed, as often as this source needs.
+WITH done AS (
+    UPDATE ledger.holding_version AS v
+    SET valid_to = %(instant)s::timestamptz, close_reason = 'absent', closed_by = w.crawl_id
+    FROM fold_watch AS w
+    WHERE v.watch_id = ANY(%(watches)s)
+      AND v.valid_to IS NULL
+      AND v.watch_id = w.watch_id
+      AND w.proves
+      AND NOT EXISTS (
+          SELECT FROM fold AS f
+          WHERE f.watch_id = v.watch_id AND f.asset_id = v.asset_id AND f.sub_key = v.sub_key
+      )
+      AND (
+          w.absences_needed = 1
+          OR EXISTS (
+              SELECT FROM ledger.carried_span AS s
+              WHERE s.watch_id = v.watch_id AND s.asset_id = v.asset_id AND s.sub_key = v.sub_key
+                AND s.valid_to IS NULL AND s.reason = 'missing'
+          )
+          OR EXISTS (
+              SELECT FROM ledger.missing_holding AS m
+              WHERE m.snapshot_id = w.witness AND m.asset_id = v.asset_id AND m.sub_key = v.sub_key
+          )
+      )
     RETURNING v.watch_id
 )
 SELECT watch_id, count(*) FROM done GROUP BY watch_id
 
 -- name: open_versions
--- What is listed and has no open version. Each names the end of the version before it.
-WITH done AS (
+-- What is listed and has no open version. Each names the number and the end of the version before it.
+WITH fresh AS (
+    SELECT f.watch_id, f.asset_id, f.sub_key, f.page_no, f.amount, f.decimals, f.locked, f.frozen, f.delegate,
+           f.details
+    FROM fold AS f
+    WHERE f.readable AND NOT EXISTS (
+        SELECT FROM ledger.holding_version AS v
+        WHERE v.watch_id = ANY(%(watches)s) AND v.valid_to IS NULL
+          AND v.watch_id = f.watch_id AND v.asset_id = f.asset_id AND v.sub_key = f.sub_key
+    )
+), done AS (
     INSERT INTO ledger.holding_version
-        (watch_id, asset_id, sub_key, valid_from, previous_to, amount, decimals, locked, frozen, delegate, details,
-         observed_at, open_reason, opened_by, opened_page)
-    SELECT f.watch_id, f.asset_id, f.sub_key, %(instant)s::timestamptz, before.valid_to, f.amount,
+        (watch_id, asset_id, sub_key, version_no, valid_from, previous_no, previous_to, amount, decimals, locked,
+         frozen, delegate, details, observed_at, open_reason, opened_by, opened_page)
+    SELECT f.watch_id, f.asset_id, f.sub_key, coalesce(before.version_no, 0) + 1, %(instant)s::timestamptz,
+           before.version_no, before.valid_to, f.amount,
            coalesce(f.decimals, CASE WHEN before.valid_to = %(instant)s::timestamptz THEN before.decimals END),
            f.locked, f.frozen, f.delegate, f.details, p.fetched_at,
            CASE
@@ -211,21 +234,25 @@ WITH done AS (
                ELSE 'appeared'
            END,
            w.crawl_id, f.page_no
-    FROM fold AS f
+    FROM fresh AS f
     JOIN fold_watch AS w ON w.watch_id = f.watch_id
     JOIN ledger.raw_page AS p
         ON p.part_on = w.part_on AND p.crawl_id = w.crawl_id AND p.kind = 'page' AND p.page_no = f.page_no
     LEFT JOIN LATERAL (
-        SELECT h.valid_from, h.valid_to, h.decimals
+        SELECT h.version_no, h.valid_to, h.decimals
         FROM ledger.holding_version AS h
         WHERE h.watch_id = f.watch_id AND h.asset_id = f.asset_id AND h.sub_key = f.sub_key
-        ORDER BY h.valid_from DESC
+        ORDER BY h.version_no DESC
         LIMIT 1
     ) AS before ON true
-    WHERE f.readable AND (before.valid_from IS NULL OR before.valid_to IS NOT NULL)
     RETURNING watch_id
 )
 SELECT watch_id, count(*) FROM done GROUP BY watch_id
+
+-- name: copy_versions
+-- The first list of a watch nobody knew: straight into history.
+COPY ledger.holding_version (watch_id, asset_id, sub_key, version_no, valid_from, amount, decimals, locked, frozen,
+                             delegate, details, observed_at, open_reason, opened_by, opened_page) FROM STDIN
 
 -- name: close_spans
 -- Doubts this list settles: listed and readable, proved absent, or doubtful for another reason now.

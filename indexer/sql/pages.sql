@@ -33,7 +33,8 @@ WHERE c.crawl_id = n.crawl_id
   AND c.lease_epoch = n.epoch
   AND c.state = 'running'
   AND n.page_no = 1 + CASE n.kind WHEN 'page' THEN c.pages WHEN 'lookup' THEN c.lookups ELSE 0 END
-RETURNING c.crawl_id, c.first_page_at, c.last_page_at, c.height_from, c.height_to, c.pages, c.moved, c.source_id
+RETURNING c.crawl_id, c.first_page_at, c.last_page_at, c.height_from, c.height_to, c.pages, c.moved, c.source_id,
+          c.reported_total
 
 -- name: insert_bodies
 -- Each content once per month, in key order.
@@ -47,14 +48,15 @@ ON CONFLICT (part_on, sha256) DO NOTHING
 -- name: insert_pages
 -- The log: what was asked with which cursor, and which bytes came back.
 INSERT INTO ledger.raw_page
-    (part_on, crawl_id, kind, page_no, lease_epoch, http_status, request, cursor_in, cursor_out, items, sha256)
-SELECT n.part_on, n.crawl_id, n.kind, n.page_no, n.epoch, n.status, n.request, n.cursor_in, n.cursor_out, n.items,
-       n.sha256
+    (part_on, crawl_id, kind, page_no, lease_epoch, fetched_at, http_status, request, cursor_in, cursor_out, items,
+     sha256)
+SELECT n.part_on, n.crawl_id, n.kind, n.page_no, n.epoch, coalesce(n.fetched_at, clock_timestamp()), n.status,
+       n.request, n.cursor_in, n.cursor_out, n.items, n.sha256
 FROM unnest(
     %(part_ons)s::date[], %(crawls)s::bigint[], %(kinds)s::text[], %(page_nos)s::int[], %(epochs)s::bigint[],
-    %(statuses)s::smallint[], %(templates)s::text[], %(cursors_in)s::text[], %(cursors_out)s::text[],
+    %(fetched_at)s::timestamptz[], %(statuses)s::smallint[], %(templates)s::text[], %(cursors_in)s::text[], %(cursors_out)s::text[],
     %(items)s::int[], %(sha256s)s::bytea[]
-) AS n (part_on, crawl_id, kind, page_no, epoch, status, request, cursor_in, cursor_out, items, sha256)
+) AS n (part_on, crawl_id, kind, page_no, epoch, fetched_at, status, request, cursor_in, cursor_out, items, sha256)
 
 -- name: keep_rejected
 -- An answer that was not believed is evidence: keep its bytes.

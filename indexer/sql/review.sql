@@ -1,7 +1,13 @@
 -- name: read_quarantined
 -- The list a person speaks about, with the crawl whose pages it was folded from.
 SELECT s.snapshot_id, s.state, s.resolution, s.watch_id, s.crawl_id, s.first_page_at, s.last_page_at, s.height_from,
-       s.height_to, s.pages, c.part_on, c.facts, c.scope, c.drift_restarts, c.source_id, c.moved,
+       s.height_to, s.pages,
+       -- Its crawl may outlive its pages: without all of them there is nothing to fold.
+       CASE WHEN c.pages = (
+           SELECT count(*) FROM ledger.raw_page AS p
+           WHERE p.part_on = c.part_on AND p.crawl_id = c.crawl_id AND p.kind = 'page'
+       ) THEN c.part_on END AS part_on,
+       c.facts, c.scope, c.drift_restarts, c.source_id, c.moved,
        (SELECT array_agg(a.address ORDER BY cw.place)
         FROM ledger.crawl_watch AS cw
         JOIN ledger.watch AS w ON w.watch_id = cw.watch_id

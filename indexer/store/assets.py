@@ -50,15 +50,16 @@ class AssetBook:
 
 async def resolve(connection: Connection, network: str, refs: Collection[str]) -> dict[str, int]:
     """The number of every asset, inserting those that are new."""
-    numbers = await _find(connection, network, refs)
+    numbers = await find(connection, network, refs)
     missing = sorted(set(refs) - set(numbers))
     if missing:
         await connection.execute(_SQL.insert_assets, {"network": network, "refs": missing})
-        numbers |= await _find(connection, network, missing)
+        numbers |= await find(connection, network, missing)
     return numbers
 
 
-async def _find(connection: Connection, network: str, refs: Collection[str]) -> dict[str, int]:
+async def find(connection: Connection, network: str, refs: Collection[str]) -> dict[str, int]:
+    """The numbers of those assets that have one."""
     cursor = await connection.execute(_SQL.find_assets, {"network": network, "refs": list(refs)})
     return dict(await cursor.fetchall())
 

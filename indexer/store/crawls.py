@@ -44,6 +44,8 @@ class Claim:
     open: list[bool]
     #: Seconds a walk may take here after the ordinary window proved too short, None: the ordinary one.
     grown_window: float | None
+    #: Another worker held it and is gone, or was too slow.
+    taken_over: bool = False
 
     @property
     def covered(self) -> dict[str, int]:
@@ -74,9 +76,17 @@ async def hold_worker_number(connection: Connection, number: int) -> bool:
 
 
 async def claim(
-    connection: Connection, worker: Worker, source: str, most: int, pass_id: int | None
+    connection: Connection,
+    worker: Worker,
+    source: str,
+    most: int,
+    pass_id: int | None,
+    shorter_than: int | None = None,
 ) -> list[Claim]:
-    """Take up to ``most`` free crawls of a source; of one pass, or (None) whatever is due."""
+    """Take up to ``most`` free crawls of a source; of one pass, or (None) whatever is due.
+
+    ``shorter_than``: only crawls with fewer pages so far.
+    """
     async with connection.cursor(row_factory=class_row(Claim)) as cursor:
         await cursor.execute(
             _SQL.claim_crawls,
@@ -85,6 +95,7 @@ async def claim(
                 "source": source,
                 "pass": pass_id,
                 "most": most,
+                "shorter_than": shorter_than,
                 "worker": worker.number,
                 "lease": worker.lease,
             },

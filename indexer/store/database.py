@@ -44,6 +44,10 @@ class Database:
         self.url = url
         self._pool = pool
 
+    def read_pool(self) -> dict[str, int]:
+        """The pool's own counts, for the metrics."""
+        return self._pool.get_stats()
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in autocommit, for reading."""

@@ -9,15 +9,17 @@ from datetime import date, datetime, timedelta
 
 from psycopg.rows import class_row
 
+from indexer.baseline import FirstVersion
 from indexer.errors import ClockWentBack
 from indexer.folding import FoldPrice, FoldRow
 from indexer.store import statements
 from indexer.store.database import Connection
+from indexer.store.statements import Statements
 
 _SQL = statements.load("history")
 
 #: A temporary table with more rows than this gets statistics before it is joined.
-_ANALYZE_FROM = 5_000
+_ANALYZE_FROM = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class Known:
     digest: bytes | None
     unreadable: int
     holdings: int | None
+    #: Whether it never had any version, not even before it was unwatched.
+    unheard_of: bool
     #: Whether any holding is carried.
     carries: bool
     #: Unresolved surprising list, and its age in seconds.
@@ -126,6 +130,13 @@ async def fill_fold(connection: Connection, rows: Iterable[FoldRow]) -> int:
     return count
 
 
+async def copy_versions(connection: Connection, versions: Iterable[FirstVersion]) -> None:
+    """Open the versions of a first list."""
+    async with connection.cursor() as cursor, cursor.copy(_SQL.copy_versions) as copy:
+        for version in versions:
+            await copy.write_row(version)
+
+
 async def fill_prices(connection: Connection, prices: Iterable[FoldPrice]) -> None:
     """Copy the prices of a list."""
     async with connection.cursor() as cursor, cursor.copy(_SQL.copy_prices) as copy:
@@ -145,11 +156,13 @@ async def finish_fold(connection: Connection, rows: int) -> dict[int, Repeats]:
     return repeats
 
 
-async def measure(connection: Connection, known: Sequence[Known]) -> dict[int, Measured]:
-    """Compare the folded lists with what is held."""
+async def measure(
+    connection: Connection, known: Sequence[Known], sql: Statements = _SQL
+) -> dict[int, Measured]:
+    """Compare the folded lists with what is held. ``sql``: the same statements on other tables (replay)."""
     async with connection.cursor(row_factory=class_row(Measured)) as cursor:
         await cursor.execute(
-            _SQL.measure_lists,
+            sql.measure_lists,
             {"watches": [item.watch_id for item in known], "witnesses": [item.witness for item in known]},
         )
         return {measured.watch_id: measured for measured in await cursor.fetchall()}
@@ -184,19 +197,26 @@ async def is_too_old(connection: Connection, instant: datetime) -> bool:
 
 
 async def merge(
-    connection: Connection, believed: Sequence[Believed], instant: datetime, *, doubts: bool
+    connection: Connection,
+    believed: Sequence[Believed],
+    instant: datetime,
+    *,
+    doubts: bool,
+    sql: Statements = _SQL,
 ) -> set[int]:
     """Close and open versions and spans for the believed lists; returns the watches in which any changed.
 
     ``doubts``: some list has or had carried holdings, so spans need looking after.
+    ``sql``: the same statements on other tables (replay).
     """
-    await connection.execute(_SQL.prepare_watches, _believed(believed))
-    steps = [_SQL.close_versions, _SQL.open_versions]
+    await connection.execute(sql.prepare_watches, _believed(believed))
+    steps = [sql.close_changed, sql.close_absent, sql.open_versions]
     if doubts:
-        steps += [_SQL.close_spans, _SQL.open_spans]
+        steps += [sql.close_spans, sql.open_spans]
+    bind = {"instant": instant, "watches": [item.watch_id for item in believed]}
     changed: set[int] = set()
     for step in steps:
-        cursor = await connection.execute(step, {"instant": instant})
+        cursor = await connection.execute(step, bind)
         changed.update(row[0] for row in await cursor.fetchall())
     return changed
 
@@ -261,9 +281,11 @@ async def insert_snapshots(
     return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
-async def insert_testimony(connection: Connection, witnesses: Sequence[tuple[int, int]]) -> None:
+async def insert_testimony(
+    connection: Connection, witnesses: Sequence[tuple[int, int]], sql: Statements = _SQL
+) -> None:
     """Keep what surprising lists miss: (snapshot number, watch number) each."""
     await connection.execute(
-        _SQL.insert_testimony,
+        sql.insert_testimony,
         {"snapshots": [snapshot for snapshot, _ in witnesses], "watches": [watch for _, watch in witnesses]},
     )

@@ -113,7 +113,7 @@ def is_compared(
     """Partitions, the foreign keys PostgreSQL clones for them, and the version table are nobody's model."""
     if kind == "table":
         return getattr(item, "schema", None) == "ledger" and re.search(r"_\d{6}$", name or "") is None
-    return kind != "foreign_key_constraint" or re.search(r"_fkey\d+$", name or "") is None
+    return kind != "foreign_key_constraint" or re.search(r"_fkey_?\d+$", name or "") is None
 
 
 #: How tables in code are compared with a database, for autogenerate and for `differences`.

@@ -19,6 +19,12 @@ _MARGIN: Final = 1.1
 #: Slots are reserved for about this long ahead.
 _RESERVE_SECONDS: Final = 0.1
 
+#: A slot used later than this would bring two workers' requests too close together. Well inside the margin.
+_LATE_SECONDS: Final = 0.03
+
+#: A machine too busy to meet any slot sends all the same: the API's own limit is the last resort.
+_MOST_TRIES: Final = 10
+
 
 class SharedPacer:
     """The beat of one source's key. Safe for many tasks of one event loop."""
@@ -31,17 +37,31 @@ class SharedPacer:
         self._turn = asyncio.Lock()
         self._slots_left = 0
         self._next_at = time.monotonic()
+        self._holds = 0
 
     async def wait(self) -> None:
         """Return when one request may leave."""
         async with self._turn:
-            if self._slots_left == 0:
-                await self._reserve()
-            self._slots_left -= 1
-            while (left := self._next_at - time.monotonic()) > 0:  # noqa: ASYNC110  a hold may move it
-                await asyncio.sleep(left)
-            # A worker woken late must not catch up: two requests would leave closer together than allowed.
-            self._next_at = max(self._next_at, time.monotonic()) + self._spacing
+            for _ in range(_MOST_TRIES):
+                if await self._wait_for_slot():
+                    return
+
+    async def _wait_for_slot(self) -> bool:
+        """Wait for the next slot. False: it was missed, and by now it may be somebody else's moment."""
+        # Slots are moments, not permits: what was not used in time is gone.
+        missed = int(max(0.0, time.monotonic() - self._next_at) / self._spacing)
+        self._slots_left -= missed
+        self._next_at += missed * self._spacing
+        if self._slots_left <= 0:
+            await self._reserve()
+        holds, slot_at = self._holds, self._next_at
+        self._slots_left -= 1
+        self._next_at += self._spacing
+        await asyncio.sleep(max(0.0, slot_at - time.monotonic()))
+        if holds == self._holds and time.monotonic() - slot_at <= _LATE_SECONDS:
+            return True
+        self._slots_left = 0
+        return False
 
     async def _reserve(self) -> None:
         span = timedelta(seconds=self._spacing * self._block)
@@ -53,7 +73,7 @@ class SharedPacer:
                 return float(row[0]) if row else 0.0
 
         wait = await self._database.steadily(ask)
-        self._next_at = max(self._next_at, time.monotonic() + wait)
+        self._next_at = time.monotonic() + max(wait, 0.0)
         self._slots_left = self._block
 
     async def hold(self, seconds: float) -> None:
@@ -65,6 +85,6 @@ class SharedPacer:
                     _SQL.hold_slots, {"source": self._source, "pause": timedelta(seconds=seconds)}
                 )
 
-        self._next_at = max(self._next_at, time.monotonic() + seconds)
+        self._holds += 1
         self._slots_left = 0
         await self._database.steadily(tell)

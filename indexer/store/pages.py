@@ -89,6 +89,8 @@ class Advanced:
     pages: int
     moved: bool
     source: str
+    #: The API's own count of the list, where it gives one.
+    reported_total: int | None = None
 
 
 async def append(connection: Connection, pages: Sequence[RawPage], lease: timedelta) -> dict[int, Advanced]:
@@ -103,7 +105,7 @@ async def append(connection: Connection, pages: Sequence[RawPage], lease: timede
     if lost := sorted(set(crawls) - set(advanced)):
         raise LeaseLost(f"crawl {lost[0]} is in other hands")
     await connection.execute(_SQL.insert_bodies, _bodies(pages))
-    await connection.execute(_SQL.insert_pages, _log(pages))
+    await connection.execute(_SQL.insert_pages, _log(pages, advanced))
     await _learn(connection, pages, advanced)
     return advanced
 
@@ -135,13 +137,16 @@ def _bodies(pages: Sequence[RawPage]) -> dict[str, object]:
     }
 
 
-def _log(pages: Sequence[RawPage]) -> dict[str, object]:
+def _log(pages: Sequence[RawPage], advanced: Mapping[int, Advanced]) -> dict[str, object]:
     return {
         "part_ons": [page.part_on for page in pages],
         "crawls": [page.crawl_id for page in pages],
         "kinds": [page.kind for page in pages],
         "page_nos": [page.page_no for page in pages],
         "epochs": [page.lease_epoch for page in pages],
+        "fetched_at": [
+            advanced[page.crawl_id].last_page_at if page.kind == "page" else None for page in pages
+        ],
         "statuses": [page.status for page in pages],
         "templates": [page.template for page in pages],
         "cursors_in": [page.cursor_in for page in pages],

@@ -92,7 +92,7 @@ async def place(
     adopted: dict[int, int] = dict(await cursor.fetchall())
     await connection.execute(_SQL.hurry_crawls, {"crawls": sorted(set(adopted.values()))})
     groups = list(_groups([watch for watch in wanting if watch.watch_id not in adopted], batches))
-    numbers = await create_crawls(connection, [(group, None) for group in groups])
+    numbers = await create_crawls(connection, [[(watch, None) for watch in group] for group in groups])
     pairs = [
         (watch.watch_id, number) for group, number in zip(groups, numbers, strict=True) for watch in group
     ]
@@ -117,23 +117,23 @@ def _groups(watches: Sequence[Selected], batches: Mapping[str, int]) -> Iterator
 
 
 async def create_crawls(
-    connection: Connection, groups: Sequence[tuple[Sequence[Selected], datetime | None]]
+    connection: Connection, groups: Sequence[Sequence[tuple[Selected, datetime | None]]]
 ) -> list[int]:
-    """Queue one crawl per group of watches and due time; returns their numbers in the same order."""
+    """Queue one crawl per group of watches with their due times; returns their numbers in the same order."""
     if not groups:
         return []
     cursor = await connection.execute(
         _SQL.create_crawls,
         {
-            "sources": [group[0].source for group, _ in groups],
-            "scopes": [group[0].scope for group, _ in groups],
+            "sources": [group[0][0].source for group in groups],
+            "scopes": [group[0][0].scope for group in groups],
         },
     )
     numbers = sorted(row[0] for row in await cursor.fetchall())
     rows = [
         (number, watch.watch_id, place, due_at)
-        for number, (group, due_at) in zip(numbers, groups, strict=True)
-        for place, watch in enumerate(group)
+        for number, group in zip(numbers, groups, strict=True)
+        for place, (watch, due_at) in enumerate(group)
     ]
     await connection.execute(
         _SQL.create_crawl_watches,

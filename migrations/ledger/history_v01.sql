@@ -1,5 +1,5 @@
 -- What is known: assets, snapshots, versions of holdings, carried spans and prices.
--- Overlaps are refused by a chain: each version names the end of the one before it, each end has one successor.
+-- Overlaps are refused by a chain: each version names the number and end of the one before it.
 
 CREATE TABLE ledger.asset (
     asset_id BIGINT GENERATED ALWAYS AS IDENTITY,
@@ -85,6 +85,8 @@ CREATE UNIQUE INDEX snapshot_one_witness ON ledger.snapshot (watch_id) WHERE sta
 
 CREATE UNIQUE INDEX snapshot_published ON ledger.snapshot (watch_id, snapshot_at DESC) WHERE state = 'published';
 
+CREATE INDEX snapshot_quarantined ON ledger.snapshot (watch_id, judged_at) WHERE state = 'quarantined';
+
 COMMENT ON TABLE ledger.snapshot IS 'What a publish proved about one watch at one instant, or a list that was not believed.';
 COMMENT ON COLUMN ledger.snapshot.snapshot_id IS 'Surrogate key.';
 COMMENT ON COLUMN ledger.snapshot.watch_id IS 'Which watch.';
@@ -125,8 +127,10 @@ CREATE TABLE ledger.holding_version (
     watch_id BIGINT NOT NULL,
     asset_id BIGINT NOT NULL,
     sub_key TEXT NOT NULL,
+    version_no INTEGER NOT NULL,
     valid_from ledger.instant NOT NULL,
     valid_to ledger.instant,
+    previous_no INTEGER,
     previous_to ledger.instant,
     amount ledger.exact_amount,
     decimals SMALLINT,
@@ -140,32 +144,31 @@ CREATE TABLE ledger.holding_version (
     opened_by BIGINT NOT NULL,
     opened_page INTEGER NOT NULL,
     closed_by BIGINT,
-    CONSTRAINT holding_version_pkey PRIMARY KEY (watch_id, asset_id, sub_key, valid_from),
+    CONSTRAINT holding_version_pkey PRIMARY KEY (watch_id, asset_id, sub_key, version_no),
     CONSTRAINT holding_version_sub_key_is_short CHECK (octet_length(sub_key) <= 256),
     CONSTRAINT holding_version_span_is_not_empty CHECK (valid_to > valid_from),
     CONSTRAINT holding_version_span_follows_previous CHECK (previous_to <= valid_from),
+    CONSTRAINT holding_version_numbers_have_no_gap CHECK (version_no = coalesce(previous_no, 0) + 1),
+    CONSTRAINT holding_version_previous_is_closed CHECK ((previous_no IS NULL) = (previous_to IS NULL)),
     CONSTRAINT holding_version_closed_has_a_reason CHECK ((valid_to IS NULL) = (close_reason IS NULL)),
     CONSTRAINT holding_version_closed_by_a_crawl CHECK ((closed_by IS NULL) = (close_reason IS NULL OR close_reason = 'unwatched')),
     CONSTRAINT holding_version_decimals_are_sane CHECK (decimals BETWEEN 0 AND 255),
     CONSTRAINT holding_version_open_reason_is_known CHECK (open_reason IN ('baseline', 'appeared', 'changed', 'first_read')),
     CONSTRAINT holding_version_close_reason_is_known CHECK (close_reason IN ('changed', 'absent', 'unwatched')),
-    CONSTRAINT holding_version_one_open UNIQUE NULLS NOT DISTINCT (watch_id, asset_id, sub_key, valid_to),
-    CONSTRAINT holding_version_one_successor UNIQUE NULLS NOT DISTINCT (watch_id, asset_id, sub_key, previous_to),
-    CONSTRAINT holding_version_previous_fkey FOREIGN KEY(watch_id, asset_id, sub_key, previous_to) REFERENCES ledger.holding_version (watch_id, asset_id, sub_key, valid_to),
-    CONSTRAINT holding_version_watch_id_fkey FOREIGN KEY(watch_id) REFERENCES ledger.watch (watch_id),
-    CONSTRAINT holding_version_asset_id_fkey FOREIGN KEY(asset_id) REFERENCES ledger.asset (asset_id)
+    CONSTRAINT holding_version_watch_key UNIQUE (watch_id, valid_to, asset_id, sub_key, version_no),
+    CONSTRAINT holding_version_previous_fkey FOREIGN KEY(watch_id, previous_to, asset_id, sub_key, previous_no) REFERENCES ledger.holding_version (watch_id, valid_to, asset_id, sub_key, version_no)
 );
 
 CREATE INDEX holding_version_asset_idx ON ledger.holding_version (asset_id, valid_to, valid_from);
-
-CREATE INDEX holding_version_watch_idx ON ledger.holding_version (watch_id, valid_to, valid_from);
 
 COMMENT ON TABLE ledger.holding_version IS 'A span [valid_from, valid_to) in which a holding did not change. Write-once.';
 COMMENT ON COLUMN ledger.holding_version.watch_id IS 'Who holds.';
 COMMENT ON COLUMN ledger.holding_version.asset_id IS 'What is held.';
 COMMENT ON COLUMN ledger.holding_version.sub_key IS 'Position within the asset: UTXO, serial number; or empty.';
+COMMENT ON COLUMN ledger.holding_version.version_no IS '1, 2, 3 … of the holding.';
 COMMENT ON COLUMN ledger.holding_version.valid_from IS 'First instant of the version.';
 COMMENT ON COLUMN ledger.holding_version.valid_to IS 'First instant after it; NULL: current.';
+COMMENT ON COLUMN ledger.holding_version.previous_no IS 'version_no of the version before; NULL: there was none.';
 COMMENT ON COLUMN ledger.holding_version.previous_to IS 'valid_to of the version before; NULL: there was none.';
 COMMENT ON COLUMN ledger.holding_version.amount IS 'Base units; NULL: held, but the API does not say how much.';
 COMMENT ON COLUMN ledger.holding_version.decimals IS 'As reported then; NULL: not reported.';

@@ -36,8 +36,13 @@ FROM ledger.holding_version AS v
 WHERE v.close_reason = 'changed' AND NOT EXISTS (
     SELECT FROM ledger.holding_version AS n
     WHERE (n.watch_id, n.asset_id, n.sub_key) = (v.watch_id, v.asset_id, v.sub_key)
-      AND n.previous_to = v.valid_to AND n.valid_from = v.valid_to AND n.open_reason = 'changed'
+      AND n.version_no = v.version_no + 1 AND n.valid_from = v.valid_to AND n.open_reason = 'changed'
 )
+UNION ALL
+SELECT 'version_of_nobody', concat_ws('/', v.watch_id, v.asset_id, v.sub_key, v.version_no)
+FROM ledger.holding_version AS v
+WHERE NOT EXISTS (SELECT FROM ledger.watch AS w WHERE w.watch_id = v.watch_id)
+   OR NOT EXISTS (SELECT FROM ledger.asset AS a WHERE a.asset_id = v.asset_id)
 UNION ALL
 SELECT 'version_outside_watch', concat_ws('/', v.watch_id, v.asset_id, v.sub_key, v.valid_from)
 FROM ledger.holding_version AS v

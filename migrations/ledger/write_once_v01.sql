@@ -10,13 +10,13 @@ COMMENT ON FUNCTION ledger.refuse_change() IS 'Refuses a statement that would re
 CREATE TRIGGER holding_version_is_write_once BEFORE UPDATE ON ledger.holding_version
     FOR EACH ROW WHEN (
         OLD.valid_to IS NOT NULL OR NEW.valid_to IS NULL
-        OR (OLD.watch_id, OLD.asset_id, OLD.sub_key, OLD.valid_from, OLD.previous_to, OLD.amount,
-            OLD.decimals, OLD.locked, OLD.frozen, OLD.delegate, OLD.details, OLD.observed_at,
-            OLD.open_reason, OLD.opened_by, OLD.opened_page)
+        OR (OLD.watch_id, OLD.asset_id, OLD.sub_key, OLD.version_no, OLD.valid_from, OLD.previous_no,
+            OLD.previous_to, OLD.amount, OLD.decimals, OLD.locked, OLD.frozen, OLD.delegate, OLD.details,
+            OLD.observed_at, OLD.open_reason, OLD.opened_by, OLD.opened_page)
         IS DISTINCT FROM
-           (NEW.watch_id, NEW.asset_id, NEW.sub_key, NEW.valid_from, NEW.previous_to, NEW.amount,
-            NEW.decimals, NEW.locked, NEW.frozen, NEW.delegate, NEW.details, NEW.observed_at,
-            NEW.open_reason, NEW.opened_by, NEW.opened_page)
+           (NEW.watch_id, NEW.asset_id, NEW.sub_key, NEW.version_no, NEW.valid_from, NEW.previous_no,
+            NEW.previous_to, NEW.amount, NEW.decimals, NEW.locked, NEW.frozen, NEW.delegate, NEW.details,
+            NEW.observed_at, NEW.open_reason, NEW.opened_by, NEW.opened_page)
     )
     EXECUTE FUNCTION ledger.refuse_change();
 
@@ -87,3 +87,47 @@ CREATE TRIGGER watch_period_is_not_emptied BEFORE TRUNCATE ON ledger.watch_perio
 
 CREATE TRIGGER snapshot_is_not_emptied BEFORE TRUNCATE ON ledger.snapshot
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+-- Watches and assets are what history speaks about: they stay, and keep their names.
+CREATE TRIGGER watch_stays BEFORE DELETE ON ledger.watch
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER asset_stays BEFORE DELETE ON ledger.asset
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER watch_keeps_its_name BEFORE UPDATE OF watch_id, source_id, address_id, scope ON ledger.watch
+    FOR EACH ROW WHEN (
+        (OLD.watch_id, OLD.source_id, OLD.address_id, OLD.scope)
+        IS DISTINCT FROM (NEW.watch_id, NEW.source_id, NEW.address_id, NEW.scope)
+    )
+    EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER asset_keeps_its_name BEFORE UPDATE ON ledger.asset
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER watch_is_not_emptied BEFORE TRUNCATE ON ledger.watch
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER asset_is_not_emptied BEFORE TRUNCATE ON ledger.asset
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+-- Instead of two foreign keys per version, which cost more than the row itself: one check per statement.
+CREATE FUNCTION ledger.require_watch_and_asset() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM (SELECT DISTINCT new_rows.watch_id FROM new_rows) AS n
+        WHERE NOT EXISTS (SELECT FROM ledger.watch AS w WHERE w.watch_id = n.watch_id)
+    ) OR EXISTS (
+        SELECT FROM (SELECT DISTINCT new_rows.asset_id FROM new_rows) AS n
+        WHERE NOT EXISTS (SELECT FROM ledger.asset AS a WHERE a.asset_id = n.asset_id)
+    ) THEN
+        RAISE EXCEPTION 'a holding version needs a watch and an asset that exist'
+            USING ERRCODE = 'foreign_key_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION ledger.require_watch_and_asset() IS 'Refuses versions of watches or assets that do not exist.';
+
+CREATE TRIGGER holding_version_has_watch_and_asset AFTER INSERT ON ledger.holding_version
+    REFERENCING NEW TABLE AS new_rows
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.require_watch_and_asset();

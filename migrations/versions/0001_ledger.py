@@ -34,7 +34,8 @@ def downgrade() -> None:
     op.execute("DROP VIEW ledger.invariant_violation")
     for table in _TABLES.split(", "):
         op.execute(f"DROP TABLE ledger.{table}")
-    op.execute("DROP FUNCTION ledger.refuse_change(), ledger.drop_raw_before(date)")
+    op.execute("DROP FUNCTION ledger.refuse_change(), ledger.require_watch_and_asset()")
+    op.execute("DROP FUNCTION ledger.drop_raw_before(date)")
     op.execute("DROP FUNCTION ledger.ensure_raw_partitions(date, integer)")
     op.execute("DROP DOMAIN ledger.instant")
     op.execute("DROP DOMAIN ledger.exact_amount")

@@ -91,16 +91,8 @@ def execute(statements: str) -> None:
     op.get_bind().exec_driver_sql(statements, execution_options={"no_parameters": True})
 
 
-#: Every report asks each watch whether a disbelieved list was pending at some instant, also a resolved one.
-QUARANTINE_INDEX = """
-CREATE INDEX IF NOT EXISTS snapshot_quarantined ON ledger.snapshot (watch_id, judged_at)
-WHERE state = 'quarantined'
-"""
-
-
 def upgrade() -> None:
     """Create the reports, then let the analysts' role read them."""
-    execute(QUARANTINE_INDEX)
     execute("CREATE SCHEMA report")
     execute("COMMENT ON SCHEMA report IS 'What analysts read. Everything here is documented by COMMENT.'")
     for name in FILES:
@@ -117,4 +109,3 @@ def downgrade() -> None:
     """The role stays: it belongs to the whole server, and its rights here go with the objects."""
     for item in OBJECTS:
         execute(f"DROP {item}")
-    execute("DROP INDEX IF EXISTS ledger.snapshot_quarantined")

@@ -60,9 +60,9 @@ SELECT asset_id, 'fungible', E'EV\\x1b[2JIL', '[red]x', '{}', sha256('') FROM le
 """
 
 _VERSION: Final = """
-INSERT INTO ledger.holding_version (watch_id, asset_id, sub_key, valid_from, valid_to, previous_to,
+INSERT INTO ledger.holding_version (watch_id, asset_id, sub_key, version_no, valid_from, valid_to, previous_to,
     amount, decimals, observed_at, open_reason, close_reason, opened_by, opened_page, closed_by)
-SELECT w.watch_id, s.asset_id, '', t.day_2, CASE WHEN %(old)s THEN t.day_1 END, NULL, %(amount)s,
+SELECT w.watch_id, s.asset_id, '', 1, t.day_2, CASE WHEN %(old)s THEN t.day_1 END, NULL, %(amount)s,
     %(decimals)s, t.day_2, 'baseline', CASE WHEN %(old)s THEN 'changed' END, 1, 1,
     CASE WHEN %(old)s THEN 1 END
 FROM (SELECT min(watch_id) AS watch_id FROM ledger.watch) w, ledger.asset s,
@@ -71,9 +71,9 @@ WHERE s.asset_ref = %(asset)s
 """
 
 _SUCCESSOR: Final = """
-INSERT INTO ledger.holding_version (watch_id, asset_id, sub_key, valid_from, previous_to, amount, decimals,
-    observed_at, open_reason, opened_by, opened_page)
-SELECT watch_id, asset_id, sub_key, valid_to, valid_to, %(amount)s, decimals, valid_to, 'changed', 1, 1
+INSERT INTO ledger.holding_version (watch_id, asset_id, sub_key, version_no, valid_from, previous_no, previous_to,
+    amount, decimals, observed_at, open_reason, opened_by, opened_page)
+SELECT watch_id, asset_id, sub_key, 2, valid_to, 1, valid_to, %(amount)s, decimals, valid_to, 'changed', 1, 1
 FROM ledger.holding_version WHERE valid_to IS NOT NULL
 """
 

@@ -23,6 +23,7 @@ from indexer.store.tables.history import (
     snapshot,
 )
 from indexer.store.tables.metadata import metadata
+from indexer.store.tables.scheduling import notice, schedule, upkeep
 from indexer.store.tables.watching import address, source, watch, watch_period
 
 __all__ = [
@@ -37,13 +38,16 @@ __all__ = [
     "holding_version",
     "metadata",
     "missing_holding",
+    "notice",
     "pass_watch",
     "price",
     "rate_limit",
     "raw_body",
     "raw_page",
+    "schedule",
     "snapshot",
     "source",
+    "upkeep",
     "watch",
     "watch_period",
 ]

@@ -117,6 +117,7 @@ snapshot: Final = Table(
         unique=True,
         postgresql_where=text("state = 'quarantined' AND resolution IS NULL"),
     ),
+    Index("snapshot_quarantined", "watch_id", "judged_at", postgresql_where=text("state = 'quarantined'")),
     Index("snapshot_crawl_id_idx", "crawl_id"),
     comment="What a publish proved about one watch at one instant, or a list that was not believed.",
 )
@@ -139,17 +140,17 @@ missing_holding: Final = Table(
 holding_version: Final = Table(
     "holding_version",
     metadata,
-    Column(
-        "watch_id", BigInteger, ForeignKey("ledger.watch.watch_id"), primary_key=True, comment="Who holds."
-    ),
-    Column(
-        "asset_id", BigInteger, ForeignKey("ledger.asset.asset_id"), primary_key=True, comment="What is held."
-    ),
+    # No foreign keys to watch and asset: checked per row they cost as much as the row. A trigger checks each
+    # statement's rows at once, and neither watches nor assets can be deleted.
+    Column("watch_id", BigInteger, primary_key=True, autoincrement=False, comment="Who holds."),
+    Column("asset_id", BigInteger, primary_key=True, autoincrement=False, comment="What is held."),
     Column(
         "sub_key", Text, primary_key=True, comment="Position within the asset: UTXO, serial number; or empty."
     ),
-    Column("valid_from", INSTANT, primary_key=True, comment="First instant of the version."),
+    Column("version_no", Integer, primary_key=True, autoincrement=False, comment="1, 2, 3 … of the holding."),
+    Column("valid_from", INSTANT, nullable=False, comment="First instant of the version."),
     Column("valid_to", INSTANT, comment="First instant after it; NULL: current."),
+    Column("previous_no", Integer, comment="version_no of the version before; NULL: there was none."),
     Column("previous_to", INSTANT, comment="valid_to of the version before; NULL: there was none."),
     Column("amount", EXACT_AMOUNT, comment="Base units; NULL: held, but the API does not say how much."),
     Column("decimals", SmallInteger, comment="As reported then; NULL: not reported."),
@@ -168,6 +169,8 @@ holding_version: Final = Table(
     CheckConstraint("octet_length(sub_key) <= 256", name="sub_key_is_short"),
     CheckConstraint("valid_to > valid_from", name="span_is_not_empty"),
     CheckConstraint("previous_to <= valid_from", name="span_follows_previous"),
+    CheckConstraint("version_no = coalesce(previous_no, 0) + 1", name="numbers_have_no_gap"),
+    CheckConstraint("(previous_no IS NULL) = (previous_to IS NULL)", name="previous_is_closed"),
     CheckConstraint("(valid_to IS NULL) = (close_reason IS NULL)", name="closed_has_a_reason"),
     CheckConstraint(
         "(closed_by IS NULL) = (close_reason IS NULL OR close_reason = 'unwatched')", name="closed_by_a_crawl"
@@ -177,33 +180,27 @@ holding_version: Final = Table(
         "open_reason IN ('baseline', 'appeared', 'changed', 'first_read')", name="open_reason_is_known"
     ),
     CheckConstraint("close_reason IN ('changed', 'absent', 'unwatched')", name="close_reason_is_known"),
+    # What the chain refers to, and the way to what a watch holds now or held then.
     UniqueConstraint(
         "watch_id",
-        "asset_id",
-        "sub_key",
         "valid_to",
-        name="holding_version_one_open",
-        postgresql_nulls_not_distinct=True,
-    ),
-    UniqueConstraint(
-        "watch_id",
         "asset_id",
         "sub_key",
-        "previous_to",
-        name="holding_version_one_successor",
-        postgresql_nulls_not_distinct=True,
+        "version_no",
+        name="holding_version_watch_key",
     ),
+    # The chain: a version's predecessor is closed, and ends no later than it begins. So no two overlap.
     ForeignKeyConstraint(
-        ["watch_id", "asset_id", "sub_key", "previous_to"],
+        ["watch_id", "previous_to", "asset_id", "sub_key", "previous_no"],
         [
             "ledger.holding_version.watch_id",
+            "ledger.holding_version.valid_to",
             "ledger.holding_version.asset_id",
             "ledger.holding_version.sub_key",
-            "ledger.holding_version.valid_to",
+            "ledger.holding_version.version_no",
         ],
         name="holding_version_previous_fkey",
     ),
-    Index("holding_version_watch_idx", "watch_id", "valid_to", "valid_from"),
     Index("holding_version_asset_idx", "asset_id", "valid_to", "valid_from"),
     comment="A span [valid_from, valid_to) in which a holding did not change. Write-once.",
 )

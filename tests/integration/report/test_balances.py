@@ -13,10 +13,25 @@ from tests.integration.report.world import Span, World, at
 
 BALANCE = "SELECT * FROM report.balances_as_of(%s)"
 
-COLUMNS = (
-    "source network address label tags asset_ref kind symbol name amount decimals quantity positions status"
-    " snapshot_at complete missing_watches"
-).split()
+COLUMNS = [
+    "source",
+    "network",
+    "address",
+    "label",
+    "tags",
+    "asset_ref",
+    "kind",
+    "symbol",
+    "name",
+    "amount",
+    "decimals",
+    "quantity",
+    "positions",
+    "status",
+    "snapshot_at",
+    "complete",
+    "missing_watches",
+]
 
 
 @pytest.fixture

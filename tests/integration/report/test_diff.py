@@ -107,6 +107,17 @@ def test_has_the_agreed_columns_in_order(world: World) -> None:
     """Names and order are a contract; an empty database answers too."""
     cursor = world.connection.execute("SELECT * FROM report.diff(now(), now())")
 
-    assert [column.name for column in cursor.description or ()] == (
-        "source network address scope asset_ref sub_key symbol old_amount new_amount old_answer new_answer change"
-    ).split()
+    assert [column.name for column in cursor.description or ()] == [
+        "source",
+        "network",
+        "address",
+        "scope",
+        "asset_ref",
+        "sub_key",
+        "symbol",
+        "old_amount",
+        "new_amount",
+        "old_answer",
+        "new_answer",
+        "change",
+    ]

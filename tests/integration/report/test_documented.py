@@ -8,7 +8,8 @@ COLUMNS_WITHOUT_COMMENT = """
 SELECT c.relname, a.attname
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE (c.relnamespace = 'report'::regnamespace OR (c.relnamespace = 'ledger'::regnamespace AND c.relname ~ '^r_'))
+WHERE (c.relnamespace = 'report'::regnamespace
+    OR (c.relnamespace = 'ledger'::regnamespace AND c.relname ~ '^r_'))
     AND c.relkind = 'v'
     AND coalesce(pg_catalog.col_description(c.oid, a.attnum), '') = ''
 """
@@ -16,7 +17,8 @@ WHERE (c.relnamespace = 'report'::regnamespace OR (c.relnamespace = 'ledger'::re
 OBJECTS_WITHOUT_COMMENT = """
 SELECT c.relname
 FROM pg_catalog.pg_class c
-WHERE (c.relnamespace = 'report'::regnamespace OR (c.relnamespace = 'ledger'::regnamespace AND c.relname ~ '^r_'))
+WHERE (c.relnamespace = 'report'::regnamespace
+    OR (c.relnamespace = 'ledger'::regnamespace AND c.relname ~ '^r_'))
     AND coalesce(pg_catalog.obj_description(c.oid, 'pg_class'), '') = ''
 UNION ALL
 SELECT p.proname

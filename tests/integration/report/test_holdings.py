@@ -13,10 +13,31 @@ from tests.integration.report.world import Span, World, at
 #: The default context of Python would round to 28 digits.
 EVERY_DIGIT = Context(prec=400)
 
-COLUMNS = (
-    "source network address scope label tags asset_ref sub_key kind symbol name amount decimals quantity locked"
-    " frozen delegate details status snapshot_at observed_at valid_from pending_review"
-).split()
+COLUMNS = [
+    "source",
+    "network",
+    "address",
+    "scope",
+    "label",
+    "tags",
+    "asset_ref",
+    "sub_key",
+    "kind",
+    "symbol",
+    "name",
+    "amount",
+    "decimals",
+    "quantity",
+    "locked",
+    "frozen",
+    "delegate",
+    "details",
+    "status",
+    "snapshot_at",
+    "observed_at",
+    "valid_from",
+    "pending_review",
+]
 
 
 @pytest.fixture

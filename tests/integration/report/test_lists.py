@@ -158,7 +158,8 @@ def test_prices_keep_every_observation(world: World) -> None:
     watch = world.watched()
     for hour, price in ((1, "0.10"), (2, "0.3000000000000000000001")):
         world.connection.execute(
-            "INSERT INTO ledger.price (watch_id, asset_id, sub_key, kind, currency, observed_at, price, crawl_id)"
+            "INSERT INTO ledger.price"
+            " (watch_id, asset_id, sub_key, kind, currency, observed_at, price, crawl_id)"
             " VALUES (%s, %s, '5', 'ask', 'usd', %s, %s::numeric, 1)",
             (watch, world.asset("0.0.7"), at(hour), price),
         )

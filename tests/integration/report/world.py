@@ -36,6 +36,7 @@ class World:
 
     connection: psycopg.Connection[DictRow]
     _ends: dict[tuple[str, int, int, str], datetime] = field(default_factory=dict)
+    _numbers: dict[tuple[str, int, int, str], int] = field(default_factory=dict)
     _period_ends: dict[int, datetime] = field(default_factory=dict)
 
     def rows(self, query: str, *values: object) -> list[DictRow]:
@@ -183,6 +184,10 @@ class World:
             "valid_to": span.end,
             "previous_to": self._ends.get(chain),
         } | values
+        if table == "holding_version":
+            before = self._numbers.get(chain)
+            row |= {"version_no": (before or 0) + 1, "previous_no": before}
+            self._numbers[chain] = (before or 0) + 1
         self.connection.execute(
             f"INSERT INTO ledger.{table} ({', '.join(row)}) VALUES ({', '.join(['%s'] * len(row))})".encode(),
             tuple(row.values()),

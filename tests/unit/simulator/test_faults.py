@@ -17,7 +17,7 @@ from indexer.simulator.wire import Question
 from tests.unit.simulator.asking import sign
 
 #: Kinds that only show on a later page.
-_LATER = {"expired_cursor", "duplicate_page", "repeated_edge", "repeated_cursor"}
+_LATER = {"expired_cursor", "duplicate_page", "repeated_edge", "repeated_cursor", "alternating_cursors"}
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def _target(sim: Simulator, source: str, address: str, page: int) -> tuple[str, 
     second["hedera"] = "&token.id=lte:0.0.5000&serialnumber=lt:5"
     paths = {
         "algorand": f"/v2/accounts/{address}/assets?limit=1000",
-        "loopring": "/api/v3/user/nft/balances?accountId=10001&limit=50",
+        "loopring": "/api/v3/user/nft/balances?accountId=10001&limit=50&metadata=true",
         "hedera": f"/api/v1/accounts/{address}/nfts?limit=100",
         "okx_runes": "/api/v5/mktplace/nft/runes/get-owned-asserts"
         f"?runesId=840000%3A3&walletAddresses={address}&limit=100",

@@ -170,9 +170,9 @@ def test_a_status_has_one_reaction(status: int, kind: type[Exception]) -> None:
 
 
 def test_an_expired_cursor_starts_the_crawl_again() -> None:
-    """The same 400 means something else on a resumed page; a missing route does not."""
+    """The same refusal means something else on a resumed page: page 1 was answered at the same address."""
     assert type(SOURCE.read_error(RESUMED, 400, b"{}")) is CursorRejected
-    assert type(SOURCE.read_error(RESUMED, 404, b"{}")) is RequestRejected
+    assert type(SOURCE.read_error(RESUMED, 404, b"{}")) is CursorRejected
 
 
 def test_a_missing_route_is_explained() -> None:

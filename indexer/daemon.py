@@ -1,0 +1,134 @@
+"""The daemon: one process that makes due crawls and works on them until it is told to stop.
+
+`indexer work` is the same process without the ticker: it only works. Any number of both share one database.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from indexer import bootstrap, door
+from indexer.config import Config
+from indexer.door import Answers, name_address
+from indexer.jobs import Engine
+from indexer.metrics import Metrics
+from indexer.reload import Reloader, Setup
+from indexer.shift import Shift
+from indexer.standing import Standing
+from indexer.stopping import run_until_told
+from indexer.ticker import Ticker
+from indexer.upkeep import NoticeBoard, SpaceGuard, name_place
+
+_log = structlog.get_logger()
+
+#: What a daemon may have to tell an operator.
+_KINDS: Final = ("configuration", "restart", "space")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the process was called."""
+
+    config_path: Path | None
+    debug: bool
+    #: Address of the status door. None: `run` takes it from the configuration, `work` opens none.
+    listen: tuple[str, int] | None
+    #: False: it works, but makes no due crawls and follows no watchlist.
+    ticks: bool
+
+
+async def run(options: Options) -> None:
+    """Live until told to stop. Raises UsageError, DatabaseUnavailable, SchemaNotCurrent at the start."""
+    daemon = prepare(options)
+    await run_until_told(daemon.live(), daemon.ask_for_reload)
+
+
+def prepare(options: Options) -> "Daemon":
+    """Everything that can be wrong with files and the door is found before anything is started."""
+    config = bootstrap.read_config(options.config_path)
+    # Before the files are read: whatever changes from here on is read again.
+    seen = bootstrap.look_at_files(config)
+    if options.ticks:
+        setup = bootstrap.read_setup(options.config_path)
+    else:
+        setup = Setup(config, bootstrap.build_sources(config), ())
+    reloader = Reloader(
+        setup, seen, lambda: bootstrap.read_setup(options.config_path), bootstrap.look_at_files
+    )
+    listen = options.listen
+    if listen is None and options.ticks:
+        listen = (config.daemon.listen_host, config.daemon.listen_port)
+    return Daemon(options, reloader, None if listen is None else door.bind(*listen))
+
+
+class Daemon:
+    """One process: its door, its ticker, its shift."""
+
+    def __init__(self, options: Options, reloader: Reloader, listener: socket.socket | None) -> None:
+        self._options = options
+        self._reloader = reloader
+        self._listener = listener
+        self._metrics = Metrics()
+        self._standing = Standing(self._metrics)
+        self._ticker: Ticker | None = None
+
+    def ask_for_reload(self) -> None:
+        """Read every file at the next tick, secrets too."""
+        if self._ticker is None:
+            _log.info("nothing to reload: this process follows no files")
+        else:
+            self._ticker.reload_is_wanted = True
+
+    async def live(self) -> None:
+        """Work until cancelled; then everything is closed in order."""
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self._open_door())
+            engine = await stack.enter_async_context(bootstrap.engine(self._reloader.setup.config, ()))
+            ticks, number = self._options.ticks, engine.worker.number.number
+            _log.info("working", worker=number, ticks=ticks)
+            await (self._tick_and_work(engine) if ticks else self._only_work(engine))
+
+    @contextlib.asynccontextmanager
+    async def _open_door(self) -> AsyncIterator[None]:
+        if self._listener is None:
+            yield
+            return
+        host, port = self._listener.getsockname()[:2]
+        answers = Answers(self._standing.render_metrics, self._standing.list_troubles)
+        async with door.opened(self._listener, answers):
+            _log.info("status door open", address=name_address(host, port))
+            yield
+
+    async def _tick_and_work(self, engine: Engine) -> None:
+        board = NoticeBoard(engine.database, name_place(engine.config), _KINDS)
+        shift = self._open_shift(engine, board)
+        ticker = Ticker(
+            engine, self._reloader, shift, board, self._standing, self._metrics, self._options.debug
+        )
+        self._ticker = ticker
+        async with asyncio.TaskGroup() as group:
+            group.create_task(ticker.run())
+            group.create_task(shift.run())
+
+    async def _only_work(self, engine: Engine) -> None:
+        board = NoticeBoard(engine.database, name_place(engine.config), ())
+        await self._open_shift(engine, board).run()
+
+    def _open_shift(self, engine: Engine, board: NoticeBoard) -> Shift:
+        guard = SpaceGuard(engine.database, board)
+        self._standing.begin(engine.database, guard)
+
+        async def may_claim(config: Config) -> bool:
+            if not self._options.ticks:
+                self._standing.beat(config)
+            has_room = await guard.check(config)
+            await board.sync()
+            return has_room
+
+        return Shift(engine, self._metrics, may_claim)

@@ -1,0 +1,96 @@
+-- name: lock_pruning
+-- One at a time: two would drop the same table.
+SELECT pg_advisory_xact_lock(7201964005)
+
+-- name: allow_time
+-- Counting the rows of a month takes longer than an ordinary statement may.
+SET LOCAL statement_timeout = 0
+
+-- name: read_limits
+-- Whole months go, never the youngest week, and nothing an unfinished crawl still needs to publish.
+SELECT n.before,
+       date_trunc('month', n.before)::date AS kept_from,
+       clock_timestamp() - n.keep AS finished_before
+FROM (
+    SELECT least(
+               (now() AT TIME ZONE 'UTC')::date - (extract(epoch FROM k.keep) / 86400)::integer,
+               (SELECT min(c.part_on) FROM ledger.crawl AS c WHERE c.state IN ('pending', 'running'))
+           ) AS before,
+           k.keep
+    FROM (SELECT greatest(%(keep)s::interval, interval '7 days') AS keep) AS k
+) AS n
+
+-- name: list_months
+-- The tables that go, and their size with indexes.
+SELECT child.relname AS name, pg_total_relation_size(child.oid) AS bytes
+FROM pg_inherits
+JOIN pg_class AS child ON child.oid = inhrelid
+WHERE inhparent IN ('ledger.raw_page'::regclass, 'ledger.raw_body'::regclass)
+  AND child.relname ~ '_[0-9]{6}$'
+  AND to_date(right(child.relname, 6), 'YYYYMM') < %(kept_from)s
+ORDER BY child.relname
+
+-- name: count_raw
+-- What is in them.
+SELECT (SELECT count(*) FROM ledger.raw_page WHERE part_on < %(kept_from)s) AS pages,
+       (SELECT count(*) FROM ledger.raw_body WHERE part_on < %(kept_from)s) AS bodies
+
+-- name: drop_raw
+-- The database refuses what must not go, whoever asks.
+SELECT ledger.drop_raw_before(%(before)s)
+
+-- name: find_crawls
+-- Ended long ago, and no page of theirs is kept. What is watched keeps its last crawl, so that its schedule goes on;
+-- passes that are not finished keep theirs.
+SELECT c.crawl_id
+FROM ledger.crawl AS c
+WHERE c.crawl_id > %(after)s
+  AND c.state IN ('complete', 'failed', 'abandoned')
+  AND c.finished_at < %(finished_before)s
+  AND NOT EXISTS (
+      SELECT FROM ledger.raw_page AS p
+      WHERE p.part_on = c.part_on AND p.crawl_id = c.crawl_id AND p.part_on >= %(kept_from)s
+  )
+  AND NOT EXISTS (
+      SELECT FROM ledger.crawl_watch AS cw
+      JOIN ledger.watch_period AS p ON p.watch_id = cw.watch_id AND p.watched_to IS NULL
+      WHERE cw.crawl_id = c.crawl_id
+        AND NOT EXISTS (
+            SELECT FROM ledger.crawl_watch AS later
+            WHERE later.watch_id = cw.watch_id AND later.crawl_id > cw.crawl_id
+        )
+  )
+  AND NOT EXISTS (
+      SELECT FROM ledger.pass_watch AS pw
+      JOIN ledger.crawl_pass AS p ON p.pass_id = pw.pass_id
+      WHERE pw.crawl_id = c.crawl_id AND p.finished_at IS NULL
+  )
+ORDER BY c.crawl_id
+LIMIT %(most)s
+
+-- name: delete_pass_watches
+-- Which pass waited for them.
+DELETE FROM ledger.pass_watch WHERE crawl_id = ANY(%(crawls)s)
+
+-- name: delete_crawl_watches
+-- Their verdicts; what they proved stays in the snapshots.
+DELETE FROM ledger.crawl_watch WHERE crawl_id = ANY(%(crawls)s)
+
+-- name: delete_crawls
+-- History names them by number only.
+DELETE FROM ledger.crawl WHERE crawl_id = ANY(%(crawls)s)
+
+-- name: delete_passes
+-- Passes of which nothing is left.
+DELETE FROM ledger.crawl_pass AS p
+WHERE p.finished_at < %(finished_before)s
+  AND NOT EXISTS (SELECT FROM ledger.pass_watch AS pw WHERE pw.pass_id = p.pass_id)
+
+-- name: count_passes
+-- The same, before anything is deleted: those whose crawls all go.
+SELECT count(*)
+FROM ledger.crawl_pass AS p
+WHERE p.finished_at < %(finished_before)s
+  AND NOT EXISTS (
+      SELECT FROM ledger.pass_watch AS pw WHERE pw.pass_id = p.pass_id AND pw.crawl_id <> ALL(%(crawls)s)
+  )

@@ -1,0 +1,111 @@
+-- What is due: which watches to look at, what is known of them, the crawls made for them, and where work waits.
+
+-- name: has_looks
+-- The one question of an idle tick; one index probe.
+SELECT EXISTS (SELECT FROM ledger.schedule WHERE look_at <= clock_timestamp())
+
+-- name: lock_schedule
+-- One process at a time makes due crawls, so that watches of one rune share them. Nobody waits for it.
+SELECT pg_try_advisory_xact_lock(7201964005)
+
+-- name: lock_against_changes
+-- Applying a watchlist and placing a pass both decide about open crawls: their locks, in one order.
+SELECT pg_advisory_xact_lock(7201964003), pg_advisory_xact_lock(7201964004)
+
+-- name: add_watches
+-- Watches that are watched and not looked at yet.
+INSERT INTO ledger.schedule (watch_id, look_at)
+SELECT p.watch_id, clock_timestamp()
+FROM ledger.watch_period AS p
+WHERE p.watched_to IS NULL
+  AND NOT EXISTS (SELECT FROM ledger.schedule AS s WHERE s.watch_id = p.watch_id)
+ORDER BY p.watch_id
+ON CONFLICT (watch_id) DO NOTHING
+
+-- name: look_at_all
+-- After a start or a change of intervals nothing is remembered: every watch is looked at again.
+UPDATE ledger.schedule SET look_at = clock_timestamp() WHERE look_at > clock_timestamp()
+
+-- name: remove_watches
+-- Watches that nobody watches any more.
+DELETE FROM ledger.schedule AS s
+WHERE NOT EXISTS (SELECT FROM ledger.watch_period AS p WHERE p.watch_id = s.watch_id AND p.watched_to IS NULL)
+
+-- name: read_looks
+-- What is known of the watches to look at: the open crawl, how the last ones of this watch period ended, and
+-- whether a disbelieved list waits. Restarts are no outcomes; a refusal is the source's failure, not the watch's.
+SELECT n.watch_id, w.source_id AS source, a.address, w.scope, w.every, p.watched_from,
+       open.created_at AS open_since, last.ended_at, last.failures, last.last_due,
+       witness.judged_at AS witness_at, clock_timestamp() AS now
+FROM (
+    SELECT s.watch_id, s.look_at
+    FROM ledger.schedule AS s
+    WHERE s.look_at <= clock_timestamp()
+    ORDER BY s.look_at, s.watch_id
+    LIMIT %(most)s
+) AS n
+JOIN ledger.watch AS w ON w.watch_id = n.watch_id
+JOIN ledger.address AS a ON a.address_id = w.address_id
+LEFT JOIN ledger.watch_period AS p ON p.watch_id = n.watch_id AND p.watched_to IS NULL
+LEFT JOIN ledger.crawl_watch AS mine ON mine.watch_id = n.watch_id AND mine.open
+LEFT JOIN ledger.crawl AS open ON open.crawl_id = mine.crawl_id
+LEFT JOIN ledger.snapshot AS witness
+    ON witness.watch_id = n.watch_id AND witness.state = 'quarantined' AND witness.resolution IS NULL
+CROSS JOIN LATERAL (
+    SELECT max(t.finished_at) AS ended_at,
+           max(t.due_at) AS last_due,
+           greatest(
+               count(*) FILTER (WHERE t.failed AND t.successes = 0 AND t.error_class IS DISTINCT FROM 'Refused'),
+               count(*) FILTER (WHERE t.failed AND t.nth = 1)
+           )::integer AS failures
+    FROM (
+        SELECT e.due_at, e.finished_at, e.error_class, e.failed,
+               row_number() OVER (PARTITION BY e.finished_at IS NULL ORDER BY e.crawl_id DESC) AS nth,
+               count(*) FILTER (WHERE NOT e.failed) OVER (ORDER BY e.crawl_id DESC) AS successes
+        FROM (
+            SELECT cw.crawl_id, cw.due_at, c.error_class,
+                   CASE WHEN c.created_at >= p.watched_from AND c.restarted_as IS NULL AND cw.verdict <> 'skipped'
+                        THEN c.finished_at END AS finished_at,
+                   CASE WHEN c.created_at >= p.watched_from AND c.restarted_as IS NULL
+                        THEN cw.verdict IN ('failed', 'abandoned') END AS failed
+            FROM ledger.crawl_watch AS cw
+            JOIN ledger.crawl AS c ON c.crawl_id = cw.crawl_id
+            WHERE cw.watch_id = n.watch_id
+            ORDER BY cw.crawl_id DESC
+            LIMIT 24
+        ) AS e
+    ) AS t
+) AS last
+ORDER BY w.source_id, w.scope, n.watch_id
+
+-- name: write_looks
+-- When to look again.
+UPDATE ledger.schedule AS s SET look_at = n.look_at
+FROM unnest(%(watches)s::bigint[], %(look_ats)s::timestamptz[]) AS n (watch_id, look_at)
+WHERE s.watch_id = n.watch_id
+
+-- name: find_work
+-- Which sources have a free crawl, and whether they may be asked. A worker that is gone holds no lock.
+WITH live AS (
+    SELECT objid::bigint AS worker
+    FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = %(lock_class)s AND objsubid = 2 AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+SELECT s.source_id AS source, s.state,
+       coalesce(s.paused_until <= clock_timestamp(), false) AS may_be_tried,
+       EXISTS (
+           SELECT FROM ledger.crawl AS c
+           WHERE c.source_id = s.source_id
+             AND c.state IN ('pending', 'running')
+             AND c.next_attempt_at <= clock_timestamp()
+             AND (c.state = 'pending' OR c.lease_until < clock_timestamp()
+                  OR c.lease_owner NOT IN (SELECT worker FROM live))
+       ) AS has_work
+FROM ledger.source AS s
+
+-- name: try_paused_source
+-- One process tries a paused source with one crawl; for the others the pause goes on meanwhile.
+UPDATE ledger.source SET paused_until = clock_timestamp() + %(pause)s
+WHERE source_id = %(source)s AND state = 'paused' AND paused_until <= clock_timestamp()
+RETURNING source_id

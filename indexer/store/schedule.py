@@ -1,0 +1,102 @@
+"""When to look at which watch, and which sources have work. Nothing here commits.
+
+What is due is derived from crawls and their outcomes; `ledger.schedule` only says where to look.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from psycopg.rows import class_row
+
+from indexer.store import statements
+from indexer.store.crawls import WORKER_LOCK_CLASS
+from indexer.store.database import Connection
+
+_SQL = statements.load("schedule")
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """A watch whose time to be looked at has come, and what is known of it."""
+
+    watch_id: int
+    source: str
+    address: str
+    scope: str
+    every: timedelta | None
+    #: None: it is not watched any more.
+    watched_from: datetime | None
+    open_since: datetime | None
+    ended_at: datetime | None
+    failures: int
+    last_due: datetime | None
+    witness_at: datetime | None
+    #: The database's clock.
+    now: datetime
+
+
+async def has_looks(connection: Connection) -> bool:
+    """Whether there is any watch to look at."""
+    return await _ask(connection, _SQL.has_looks)
+
+
+async def lock(connection: Connection) -> bool:
+    """Be the one that makes due crawls, until the transaction ends. False: another process is."""
+    if not await _ask(connection, _SQL.lock_schedule):
+        return False
+    await connection.execute(_SQL.lock_against_changes)
+    return True
+
+
+async def _ask(connection: Connection, question: bytes) -> bool:
+    cursor = await connection.execute(question)
+    row = await cursor.fetchone()
+    return bool(row and row[0])
+
+
+async def follow_watchlist(connection: Connection) -> None:
+    """Look at what is watched, and at nothing else."""
+    await connection.execute(_SQL.add_watches)
+    await connection.execute(_SQL.remove_watches)
+
+
+async def look_at_all(connection: Connection) -> None:
+    """Look at every watch again at the next tick."""
+    await connection.execute(_SQL.look_at_all)
+
+
+async def read_looks(connection: Connection, most: int) -> list[LookedAt]:
+    """Up to ``most`` watches whose time to be looked at has come."""
+    async with connection.cursor(row_factory=class_row(LookedAt)) as cursor:
+        await cursor.execute(_SQL.read_looks, {"most": most})
+        return await cursor.fetchall()
+
+
+async def write_looks(connection: Connection, look_at: Mapping[int, datetime]) -> None:
+    """When to look at these watches again."""
+    await connection.execute(_SQL.write_looks, {"watches": list(look_at), "look_ats": list(look_at.values())})
+
+
+@dataclass(frozen=True, slots=True)
+class SourceWork:
+    """Whether a source has a free crawl and may be asked."""
+
+    source: str
+    state: str
+    #: It is paused, and its pause is over.
+    may_be_tried: bool
+    has_work: bool
+
+
+async def find_work(connection: Connection) -> list[SourceWork]:
+    """Every source, and whether a crawl of it waits for a worker."""
+    async with connection.cursor(row_factory=class_row(SourceWork)) as cursor:
+        await cursor.execute(_SQL.find_work, {"lock_class": WORKER_LOCK_CLASS})
+        return await cursor.fetchall()
+
+
+async def try_paused_source(connection: Connection, source: str, pause: timedelta) -> bool:
+    """Be the one that tries a paused source. False: it is not its time, or another process does."""
+    cursor = await connection.execute(_SQL.try_paused_source, {"source": source, "pause": pause})
+    return await cursor.fetchone() is not None

@@ -1,0 +1,158 @@
+"""What a daemon looks after beside crawling: room for pages, room on the disk, and that history is whole.
+
+Each task is done by one process at a time, however many run. A task that fails is told and tried again.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from indexer.config import Config
+from indexer.durations import format_size
+from indexer.store import upkeep
+from indexer.store.database import Connection, Database
+
+_log = structlog.get_logger()
+
+_HOURLY: Final = timedelta(hours=1)
+_DAILY: Final = timedelta(days=1)
+
+#: An upkeep that cannot reach the database for this long gives up until the next one.
+_PATIENCE_SECONDS: Final = 5.0
+
+
+async def do_upkeep(database: Database, config: Config) -> None:
+    """Do the tasks that are due."""
+    await _do_task(database, _Task("partitions", _HOURLY, upkeep.ensure_partitions))
+    keep = config.retention.raw
+    if keep is not None:
+        await _do_task(database, _Task("retention", _DAILY, lambda conn: upkeep.drop_raw(conn, keep)))
+    await _do_task(database, _Task("invariants", _DAILY, _check_invariants))
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    name: str
+    every: timedelta
+    #: What it does, in one transaction; returns what it counted.
+    work: Callable[[Connection], Awaitable[int]]
+
+
+async def _do_task(database: Database, task: _Task) -> None:
+    async def take() -> bool:
+        async with database.transaction() as connection:
+            return await upkeep.take_task(connection, task.name, task.every)
+
+    if not await database.steadily(take, _PATIENCE_SECONDS):
+        return
+    async with database.transaction() as connection:
+        found = await task.work(connection)
+        await upkeep.end_task(connection, task.name, found)
+    _log.info("upkeep done", task=task.name, found=found)
+
+
+async def _check_invariants(connection: Connection) -> int:
+    violations = await upkeep.count_violations(connection)
+    if violations:
+        told = ", ".join(f"{count} {rule}" for rule, count in violations.items())
+        _log.error("history breaks its own rules", **violations)
+        await upkeep.write_notice(
+            connection, "invariants", "", f"History breaks its own rules ({told}): run `indexer verify`."
+        )
+    else:
+        await upkeep.clear_notice(connection, "invariants", "")
+    return sum(violations.values())
+
+
+class NoticeBoard:
+    """What the operator must know about this process, brought into the database when it can be reached."""
+
+    def __init__(self, database: Database, place: str, kinds: Sequence[str]) -> None:
+        self._database = database
+        self._place = place
+        self._wanted: dict[str, str | None] = dict.fromkeys(kinds)
+        #: What the database says; a kind that is not in it may still hang there from an earlier process.
+        self._told: dict[str, str | None] = {}
+
+    def set(self, kind: str, message: str | None) -> None:
+        """Say this from now on; None: nothing."""
+        self._wanted[kind] = message
+
+    async def sync(self) -> None:
+        """Write what changed. Raises psycopg errors; call it again then."""
+        for kind, message in self._wanted.items():
+            if kind in self._told and self._told[kind] == message:
+                continue
+            async with self._database.transaction() as connection:
+                if message is None:
+                    await upkeep.clear_notice(connection, kind, self._place)
+                else:
+                    await upkeep.write_notice(connection, kind, self._place, message)
+            self._told[kind] = message
+
+
+class SpaceGuard:
+    """Whether the disk of the database has room. Below the floor nothing is claimed; reads go on."""
+
+    def __init__(self, database: Database, board: NoticeBoard) -> None:
+        self._database = database
+        self._board = board
+        self._folder: Path | None = None
+        self._folder_is_known = False
+        #: None: the disk is another machine's, or we may not know which it is.
+        self.free_bytes: int | None = None
+        self.has_room = True
+
+    async def check(self, config: Config) -> bool:
+        """Whether there is room now. Raises psycopg errors while the database cannot be asked."""
+        if not self._folder_is_known:
+            self._folder = await self._find_folder(config)
+            self._folder_is_known = True
+        self.free_bytes = None if self._folder is None else await asyncio.to_thread(_free, self._folder)
+        self._judge(config.retention.min_free_space_bytes)
+        return self.has_room
+
+    def _judge(self, floor: int) -> None:
+        had_room, self.has_room = self.has_room, self.free_bytes is None or self.free_bytes >= floor
+        if self.has_room:
+            self._board.set("space", None)
+            if not had_room:
+                _log.info("crawling resumes: there is free space again")
+            return
+        self._board.set(
+            "space",
+            f"Less than {format_size(floor)} free on the disk of the database: crawling pauses until there "
+            "is more; reading goes on. Make room, or lower retention.min_free_space.",
+        )
+        if had_room:
+            _log.warning("crawling pauses: too little free space", free=self.free_bytes, floor=floor)
+
+    async def _find_folder(self, config: Config) -> Path | None:
+        """The folder of the database, if it is on this machine."""
+        if config.database.url is None:
+            return config.database.data_dir
+        async with self._database.connection() as connection:
+            host = connection.info.host
+            named = await upkeep.read_data_folder(connection)
+        is_here = host.startswith("/") or host in {"", "localhost", "127.0.0.1", "::1"}
+        return Path(named) if named is not None and is_here else None
+
+
+def _free(folder: Path) -> int | None:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
+
+
+def name_place(config: Config) -> str:
+    """What notices of this process are about: the machine and the configuration file."""
+    path = "built-in values" if config.path is None else config.path.absolute()
+    return f"{os.uname().nodename}:{path}"

@@ -1,0 +1,1 @@
+"""Benchmarks: ours beside its peers and beside its own limits, in one run. See README.md."""

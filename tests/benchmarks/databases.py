@@ -1,0 +1,90 @@
+"""The one PostgreSQL server of a run, a fresh database for every contender, and how large it became."""
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+from indexer import embedded
+
+_GIVEN: Final = "INDEXER_TEST_DATABASE__URL"
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """A server on which databases may be created: the given one, or the embedded one over TCP."""
+    given = os.environ.get(_GIVEN)
+    if given:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="indexer-benchmark-") as folder:
+        data_dir = Path(folder) / "database"
+        url = embedded.start(data_dir, _free_port())
+        try:
+            yield url
+        finally:
+            embedded.stop(data_dir)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def describe(url: str) -> str:
+    """Version and the settings that decide how fast a commit is."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "SELECT current_setting('server_version'), current_setting('fsync'),"
+            " current_setting('synchronous_commit'), current_setting('shared_buffers')"
+        ).fetchone()
+    assert row is not None
+    return f"PostgreSQL {row[0]}, fsync {row[1]}, synchronous_commit {row[2]}, shared_buffers {row[3]}"
+
+
+@contextmanager
+def database(server_url: str, name: str) -> Iterator[str]:
+    """A fresh, empty database; dropped at the end."""
+    name = f"benchmark_{name}_{os.getpid()}"
+    _execute(server_url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    _execute(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+    finally:
+        _execute(server_url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _execute(url: str, statement: sql.Composed) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Bytes on disk, indexes included."""
+
+    database: int
+    #: The tables that hold what was crawled in its final form.
+    history: int
+
+
+def measure_size(url: str, history: tuple[str, ...]) -> Size:
+    """How large the database and these tables are now."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute(
+            "SELECT pg_database_size(current_database()),"
+            " (SELECT coalesce(sum(pg_total_relation_size(to_regclass(name))), 0)::bigint"
+            "  FROM unnest(%(names)s::text[]) AS name)",
+            {"names": list(history)},
+        ).fetchone()
+    assert row is not None
+    return Size(row[0], row[1])

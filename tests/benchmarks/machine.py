@@ -1,0 +1,91 @@
+"""Runs one command to its end and says what it took: seconds, processor seconds, memory at its worst."""
+
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+#: How often memory is looked at. A peak shorter than this may be missed.
+_LOOK_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one run took."""
+
+    seconds: float
+    #: Of all its processes, the database's not included.
+    cpu_seconds: float
+    #: Resident memory of all its processes together, at its worst.
+    peak_bytes: int
+    #: What it wrote to stdout.
+    output: str
+
+
+class RunFailed(Exception):
+    """A contender ended with an error; its last words are in the message."""
+
+
+class _Watcher(threading.Thread):
+    """Adds up the resident memory of a process and its children while they live."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._root = psutil.Process(pid)
+        self._done = threading.Event()
+        self.peak_bytes = 0
+        self._cpu: dict[int, float] = {}
+
+    @property
+    def cpu_seconds(self) -> float:
+        """User and system time of every process seen."""
+        return sum(self._cpu.values())
+
+    def run(self) -> None:
+        while not self._done.wait(_LOOK_SECONDS):
+            self.look()
+
+    def look(self) -> None:
+        """Take one sample."""
+        total = 0
+        with suppress(psutil.Error):
+            for process in [self._root, *self._root.children(recursive=True)]:
+                with suppress(psutil.Error):
+                    total += process.memory_info().rss
+                    times = process.cpu_times()
+                    self._cpu[process.pid] = times.user + times.system
+        self.peak_bytes = max(self.peak_bytes, total)
+
+    def stop(self) -> None:
+        """No more samples."""
+        self._done.set()
+        self.join()
+
+
+def run_measured(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str
+) -> Taken:
+    """Run to the end; stderr goes to ``<name>.log`` in ``folder``. Raises RunFailed."""
+    log = folder / f"{name}.log"
+    with log.open("wb") as errors:
+        started = time.perf_counter()
+        with subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=errors
+        ) as process:
+            watcher = _Watcher(process.pid)
+            watcher.start()
+            assert process.stdout is not None
+            output = process.stdout.read().decode()
+            code = process.wait()
+            seconds = time.perf_counter() - started
+            watcher.stop()
+    if code != 0:
+        words = (log.read_text(errors="replace") + output)[-2000:]
+        raise RunFailed(f"{name} ended with exit code {code}:\n{words}")
+    return Taken(seconds, watcher.cpu_seconds, watcher.peak_bytes, output)

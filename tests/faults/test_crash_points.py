@@ -1,0 +1,147 @@
+"""Killed at any point of any page: the next run goes on, asks only the page in flight again, and is right."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from indexer.simulator import Fault, World
+from indexer.simulator.positions import SOURCES
+from tests.faults import processes
+from tests.faults.stand import Stand, built
+
+#: Points every page passes, so that they can be had at the first, a middle and the last one.
+PAGE_POINTS: Final = (
+    "asking",
+    "answered",
+    "parsed",
+    "assets_learned",
+    "commit_begun",
+    "page_written",
+    "page_durable",
+)
+#: Points of the last page and of the pass.
+END_POINTS: Final = (
+    "pass_prepared",
+    "claimed",
+    "history_changed",
+    "snapshot_written",
+    "crawl_completed",
+)
+#: 12 rows in pages of 5; two sources then ask until a page is empty.
+LAST_PAGE: Final = {"okx_runes": 4, "solana_das": 4, "algorand": 3, "loopring": 3, "hedera": 3}
+#: Answers before page 1: what two sources must look up once.
+LOOKUPS: Final = {"okx_runes": 1, "loopring": 1}
+
+SETTINGS = {"INDEXER_LOG__LEVEL": "WARNING", "INDEXER_DEFAULTS__TIMEOUT": "5s"}
+
+ALL: Final = [
+    *(
+        (source, point, page)
+        for source in SOURCES
+        for point in PAGE_POINTS
+        for page in ("first", "middle", "last")
+    ),
+    *((source, point, "last") for source in SOURCES for point in END_POINTS),
+]
+#: Every point once and every source twice or more, first, middle and last pages in turn.
+SAMPLE: Final = [
+    (SOURCES[place % len(SOURCES)], point, ("first", "middle", "last")[place % 3])
+    for place, point in enumerate((*PAGE_POINTS, *END_POINTS))
+]
+
+
+@pytest.fixture
+def stand(database_url: str, tmp_path: Path) -> Iterator[Stand]:
+    """One account at each source; each case is about one of them."""
+    with built(database_url, tmp_path, World.build(3, dict.fromkeys(SOURCES, (12,))), SETTINGS) as made:
+        yield made
+
+
+def passing(source: str, point: str, page: str) -> int:
+    """Which passing of a point belongs to this page; look-ups pass most of them too."""
+    if point in END_POINTS:
+        return 1
+    number = {"first": 1, "middle": 2, "last": LAST_PAGE[source]}[page]
+    return number if point == "page_durable" else number + LOOKUPS.get(source, 0)
+
+
+def check_crash(stand: Stand, source: str, point: str, page: str) -> None:
+    """Kill the first crawl of a source there, look, run it again, compare."""
+    crash_at = f"{point}:{passing(source, point, page)}"
+    first = processes.crawl(stand, "--source", source, crash_at=crash_at)
+    assert first.killed, f"never came to {crash_at}: {first.stderr[-2000:]}"
+    truth = {watch: held for watch, held in stand.truth().items() if watch[0] == source}
+    seen = {watch: known.all for watch, known in stand.known().items()}
+    assert seen in ({}, truth), "half a list is visible"
+
+    second = processes.crawl(stand, "--source", source)
+
+    assert second.code == 0, second.stderr[-2000:]
+    assert [row["outcome"] for row in second.outcomes()] == ["published"]
+    assert {watch: known.certain for watch, known in stand.known().items()} == truth
+    check_requests(stand, source)
+    assert stand.violations() == []
+
+
+def check_requests(stand: Stand, source: str) -> None:
+    """Nothing asked twice but the page or look-up in flight."""
+    log = stand.simulator.requests(source)
+    pages = [entry.cursor for entry in log if entry.page]
+    lookups = len(log) - len(pages)
+    asked_again = len(pages) - len(set(pages)) + lookups - LOOKUPS.get(source, 0)
+    assert asked_again <= 1
+    (stored,) = stand.rows("SELECT count(*) FROM ledger.raw_page WHERE kind = 'page'")
+    assert stored == (LAST_PAGE[source],)
+
+
+@pytest.mark.parametrize(("source", "point", "page"), SAMPLE)
+def test_a_killed_crawl_goes_on_where_it_was(stand: Stand, source: str, point: str, page: str) -> None:
+    """Committed pages are never asked again, no half list is ever visible, and the end is the truth."""
+    check_crash(stand, source, point, page)
+
+
+def test_a_pass_killed_after_its_end_is_over(stand: Stand) -> None:
+    """All outcomes were durable: the next run is a pass of its own and finds nothing changed."""
+    first = processes.crawl(stand, "--source", "hedera", crash_at="pass_finished:1")
+    second = processes.crawl(stand, "--source", "hedera")
+
+    assert first.killed
+    assert (second.code, [row["outcome"] for row in second.outcomes()]) == (0, ["unchanged"])
+    assert stand.violations() == []
+
+
+def test_a_kill_while_a_crawl_is_begun_again_loses_nothing(stand: Stand) -> None:
+    """The abandoned crawl and the one in its place are one transaction: both, or neither."""
+    stand.simulator.faults.add(Fault("algorand", "expired_cursor", page=2))
+    first = processes.crawl(stand, "--source", "algorand", crash_at="restart_written:1")
+    assert first.killed, first.stderr[-2000:]
+    assert stand.rows("SELECT count(*), max(state) FROM ledger.crawl") == [(1, "running")]
+
+    second = processes.crawl(stand, "--source", "algorand")
+
+    assert second.code == 0, second.stderr[-2000:]
+    (watch,) = (watch for watch in stand.truth() if watch[0] == "algorand")
+    assert stand.known()[watch].certain == stand.truth()[watch]
+    check_requests(stand, "algorand")
+
+
+def test_a_kill_while_a_crawl_is_handed_back_loses_nothing(stand: Stand) -> None:
+    """Trouble on page 2, death while saying so: page 1 is kept and not asked for again."""
+    stand.simulator.faults.add(Fault("hedera", "status", page=2, status=500, times=6))
+    first = processes.crawl(stand, "--source", "hedera", crash_at="handed_back:1")
+    assert first.killed, first.stderr[-2000:]
+
+    second = processes.crawl(stand, "--source", "hedera")
+
+    assert second.code == 0, second.stderr[-2000:]
+    assert [entry.page for entry in stand.simulator.requests("hedera")] == [1, *[2] * 7, 3]
+    assert stand.violations() == []
+
+
+@pytest.mark.faults_full
+@pytest.mark.parametrize(("source", "point", "page"), ALL)
+def test_every_point_of_every_page(stand: Stand, source: str, point: str, page: str) -> None:
+    """The whole table: every point, first, middle and last page, every source."""
+    check_crash(stand, source, point, page)

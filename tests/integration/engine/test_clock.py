@@ -1,0 +1,86 @@
+"""Instants only move forward: a clock that steps back delays history, it never rewrites it."""
+
+import asyncio
+from datetime import timedelta
+
+from indexer import bootstrap, jobs
+from indexer.jobs import Selection
+from tests.integration.engine.conftest import OpenStage
+from tests.integration.engine.gate import Gate
+from tests.integration.engine.stage import Stage, outcomes
+
+_COPY_TO_FUTURE = """
+INSERT INTO ledger.snapshot
+    (watch_id, crawl_id, state, judged_at, snapshot_at, fresh_until, first_page_at, last_page_at, pages, holdings,
+     unreadable, missing, proves_absence, consistency, digest)
+SELECT watch_id, crawl_id, state, judged_at + %(ahead)s, snapshot_at + %(ahead)s, fresh_until + %(ahead)s,
+       first_page_at, last_page_at, pages, holdings, unreadable, missing, proves_absence, consistency, digest
+FROM ledger.snapshot
+"""
+
+
+def _instants(stage: Stage) -> list[object]:
+    """Instants of all published snapshots in the order in which they were written."""
+    return [row["snapshot_at"] for row in stage.rows("SELECT snapshot_at FROM ledger.snapshot ORDER BY snapshot_id")]
+
+
+def test_history_far_ahead_of_the_clock_stops_publishing(open_stage: OpenStage) -> None:
+    """An hour ahead, the next publish is refused with a sentence that says what to do, and nothing changes."""
+    stage = open_stage({"hedera": (6,)})
+    stage.crawl()
+    stage.execute(_COPY_TO_FUTURE, ahead=timedelta(hours=1))
+    before, instants = stage.held(), _instants(stage)
+    stage.world.mint("hedera", stage.only_address("hedera"))
+
+    found = stage.crawl()
+
+    assert outcomes(found) == {"failed": 1}
+    assert "set the clock right" in (found[0].error or "")
+    assert stage.held() == before
+    assert _instants(stage) == instants
+    assert stage.value("SELECT error_class FROM ledger.crawl ORDER BY crawl_id DESC LIMIT 1") == "ClockWentBack"
+
+
+def test_history_a_little_ahead_goes_on_one_microsecond_later(open_stage: OpenStage) -> None:
+    """Half a minute ahead, the next instant is the last one plus a microsecond: strictly increasing."""
+    stage = open_stage({"hedera": (6,)})
+    stage.crawl()
+    stage.execute(_COPY_TO_FUTURE, ahead=timedelta(seconds=45))
+    latest = stage.value("SELECT max(snapshot_at) FROM ledger.snapshot")
+    stage.world.mint("hedera", stage.only_address("hedera"))
+
+    found = stage.crawl()
+
+    assert outcomes(found) == {"published": 1}
+    assert found[0].snapshot_at == latest + timedelta(microseconds=1)
+
+
+def test_a_clock_that_steps_back_between_two_pages_is_survived(open_stage: OpenStage) -> None:
+    """Page 1 was committed ten seconds later than it is now: the instant is after every page of its list."""
+    stage = open_stage({"hedera": (25,)}, pages=10)
+    gate = Gate(stage.sim, "hedera", 3)
+
+    async def step_back() -> object:
+        async with bootstrap.engine(stage.config()) as engine:
+            running = asyncio.create_task(jobs.run_pass(engine, Selection(None, None), lambda _progress: None))
+            await gate.reached()
+            stage.execute("UPDATE ledger.crawl SET last_page_at = last_page_at + interval '10 seconds'")
+            gate.open()
+            return await running
+
+    found = asyncio.run(step_back())
+
+    assert [outcome.outcome for outcome in found] == ["published"]  # type: ignore[attr-defined]
+    assert stage.value("SELECT count(*) FROM ledger.snapshot WHERE snapshot_at > last_page_at") == 1
+
+
+def test_instants_increase_strictly(open_stage: OpenStage) -> None:
+    """However fast crawls follow each other, each snapshot of a watch is later than the one before."""
+    stage = open_stage({"hedera": (3,)})
+    for _ in range(4):
+        stage.crawl()
+
+    instants = _instants(stage)
+
+    assert len(instants) == 4
+    assert instants == sorted(set(instants))

@@ -1,0 +1,126 @@
+"""What the watchlist owner does: taking an address off ends knowledge, and never looks like a sale."""
+
+import asyncio
+
+from indexer import bootstrap, jobs
+from indexer.jobs import Selection
+from tests.integration.engine.conftest import OpenStage
+from tests.integration.engine.gate import Gate
+from tests.integration.engine.stage import Stage, by_watch, outcomes
+
+_VERSIONS = """
+SELECT open_reason, close_reason, count(*) AS n FROM ledger.holding_version GROUP BY 1, 2 ORDER BY 1, 2 NULLS LAST
+"""
+
+
+def _reasons(stage: Stage) -> list[tuple[object, ...]]:
+    """How versions were opened and closed, and how many each."""
+    return [tuple(row.values()) for row in stage.rows(_VERSIONS)]
+
+
+def test_an_address_taken_off_closes_as_unwatched(open_stage: OpenStage) -> None:
+    """Its versions end as `unwatched` when the list is applied; the other address is not touched."""
+    stage = open_stage({"hedera": (6, 4)})
+    stage.crawl()
+    before, instant = stage.held(), stage.now()
+    stage.world.watched = stage.world.watched[1:]
+
+    found = stage.crawl()
+
+    assert outcomes(found) == {"unchanged": 1}
+    assert stage.differences() == {}
+    assert _reasons(stage) == [("baseline", "unwatched", 6), ("baseline", None, 4)]
+    assert stage.held(instant) == before
+    assert stage.value("SELECT count(*) FROM ledger.watch_period WHERE watched_to IS NOT NULL") == 1
+
+
+def test_an_address_put_back_begins_with_a_baseline(open_stage: OpenStage) -> None:
+    """Between the two periods nothing is known: what is held afterwards did not `appear`."""
+    stage = open_stage({"hedera": (6, 4)})
+    stage.crawl()
+    everything = list(stage.world.watched)
+    stage.world.watched = everything[1:]
+    stage.crawl()
+    gap = stage.now()
+    stage.world.watched = everything
+
+    found = stage.crawl()
+
+    assert outcomes(found) == {"published": 1, "unchanged": 1}
+    assert stage.differences() == {}
+    assert _reasons(stage) == [("baseline", "unwatched", 6), ("baseline", None, 10)]
+    assert len(stage.held(gap)) == 1
+
+
+def test_taking_an_address_off_ends_its_doubts(open_stage: OpenStage) -> None:
+    """Carried holdings and witnesses of an address nobody watches are settled as `unwatched`."""
+    from indexer.simulator.faults import Fault
+
+    stage = open_stage({"hedera": (6, 4)})
+    stage.crawl()
+    stage.sim.faults.add(Fault("hedera", "empty_200", address=stage.only_address("hedera"), times=None))
+    stage.crawl()
+    stage.world.watched = stage.world.watched[1:]
+
+    stage.crawl()
+
+    assert stage.value("SELECT resolution FROM ledger.snapshot WHERE state = 'quarantined'") == "unwatched"
+    assert stage.value("SELECT count(*) FROM ledger.missing_holding") == 0
+
+
+def test_an_address_taken_off_in_the_middle_of_its_crawl_is_skipped(open_stage: OpenStage) -> None:
+    """Its crawl writes nothing more, and the pass that waited for it says `skipped`."""
+    stage = open_stage({"hedera": (25, 4)}, pages=10)
+    address = stage.only_address("hedera")
+    gate = Gate(stage.sim, "hedera", 3)
+
+    async def take_off() -> dict[tuple[str, str, str], str]:
+        async with bootstrap.engine(stage.config()) as engine:
+            running = asyncio.create_task(jobs.run_pass(engine, Selection(None, None), lambda _progress: None))
+            await gate.reached()
+            stage.world.watched = stage.world.watched[1:]
+            async with bootstrap.engine(stage.config()) as other:
+                await jobs.apply_watchlist(other.database, other.config, other.sources, other.entries)
+            gate.open()
+            return dict(by_watch(list(await running)))
+
+    found = asyncio.run(take_off())
+
+    assert found["hedera", address, ""] == "skipped"
+    assert sorted(found.values()) == ["published", "skipped"]
+    assert stage.differences() == {}
+    assert stage.value("SELECT state FROM ledger.crawl ORDER BY crawl_id LIMIT 1") == "abandoned"
+
+
+def test_one_of_a_batch_taken_off_costs_the_others_nothing(open_stage: OpenStage) -> None:
+    """Of three addresses asked together one is taken off before the last page: the other two are published."""
+    stage = open_stage({"okx_runes": (12, 9, 8)}, pages=10)
+    gate = Gate(stage.sim, "okx_runes", 2)
+
+    async def take_off() -> dict[tuple[str, str, str], str]:
+        async with bootstrap.engine(stage.config()) as engine:
+            running = asyncio.create_task(jobs.run_pass(engine, Selection(None, None), lambda _progress: None))
+            await gate.reached()
+            stage.world.watched = stage.world.watched[1:]
+            async with bootstrap.engine(stage.config()) as other:
+                await jobs.apply_watchlist(other.database, other.config, other.sources, other.entries)
+            gate.open()
+            return dict(by_watch(list(await running)))
+
+    found = asyncio.run(take_off())
+
+    assert sorted(found.values()) == ["published", "published", "skipped"]
+    assert stage.differences() == {}
+
+
+def test_a_disabled_source_is_skipped_and_keeps_its_history(open_stage: OpenStage) -> None:
+    """Disabled is not removed: `skipped`, nothing asked, what was held is still held."""
+    stage = open_stage({"hedera": (6,), "algorand": (5,)})
+    stage.crawl()
+    asked = len(stage.sim.log)
+
+    found = stage.crawl(SOURCES__HEDERA__ENABLED="false")
+
+    assert {o.source: o.outcome for o in found} == {"hedera": "skipped", "algorand": "unchanged"}
+    assert stage.log("hedera", asked) == []
+    assert stage.differences() == {}
