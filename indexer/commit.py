@@ -14,7 +14,8 @@ import psycopg
 
 from indexer.crashpoints import reached
 from indexer.errors import BadPage, WalkMoved
-from indexer.publish import FinishedCrawl, publish
+from indexer.lists import FinishedCrawl
+from indexer.publish import publish
 from indexer.records import Asset
 from indexer.store import assets, crawls, pages
 from indexer.store.assets import AssetBook

@@ -53,12 +53,14 @@ class ListSummary:
     unkeyed: int = 0
     #: What was wrong with the first unreadable item.
     first_reason: str = ""
+    #: The digest of the list it repeats, where nobody parsed it.
+    repeated: bytes | None = None
     _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
 
     @property
     def digest(self) -> bytes:
         """SHA-256 over the list as the API stated it, in the order of its pages."""
-        return self._digest.digest()
+        return self.repeated or self._digest.digest()
 
     def add_holding(self, holding: Holding) -> None:
         """Count one readable item."""

@@ -3,93 +3,24 @@
 Everything happens inside the transaction of the connection that is passed in. Replay is the same fold.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from itertools import chain
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
 
-from indexer.baseline import first_versions, is_plain
-from indexer.config import SourceConfig
+from indexer.baseline import first_versions
 from indexer.crashpoints import reached
 from indexer.errors import PublishTooSlow, WalkMoved
-from indexer.folding import Fold, FoldPrice, FoldRow, ListSummary, named_assets
-from indexer.records import Cursor, Facts, Question
-from indexer.sources.base import Source
-from indexer.store import assets, crawls, history, pages
-from indexer.store.crawls import Claim, WatchVerdict
+from indexer.folding import FoldRow
+from indexer.lists import FinishedCrawl, FoldedList, gather
+from indexer.store import crawls, history
+from indexer.store.crawls import WatchVerdict
 from indexer.store.database import Connection
-from indexer.store.history import Believed, Known, Measured, Repeats, SnapshotRow
+from indexer.store.history import Believed, Measured, SnapshotRow
 from indexer.store.pages import Advanced
 from indexer.verdict import Evidence, Verdict, Witness, is_outage, judge
 
-#: Gives every named asset its number.
-Numbering = Callable[[Connection, str, Collection[str]], Awaitable[dict[str, int]]]
-
 #: Ends by drift after which a list that still moves is published as `drifted`.
-DRIFT_RESTARTS = 2
-
-
-@dataclass(slots=True)
-class FinishedCrawl:
-    """A crawl whose last page is in hand."""
-
-    claim: Claim
-    source: Source
-    config: SourceConfig
-    facts: Facts
-    #: Watch number of each address it still covers.
-    covered: Mapping[str, int]
-    #: The folded list while it is small; None: read the raw pages again.
-    rows: list[FoldRow] | None
-    prices: list[FoldPrice] = field(default_factory=list)
-    summaries: Mapping[int, ListSummary] = field(default_factory=dict)
-    #: Database time of each committed page; the last one is committed together with the publish.
-    page_times: dict[int, datetime] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class FoldedList:
-    """One watch's list on its way into history, or on its way through a replay."""
-
-    crawl: FinishedCrawl
-    advanced: Advanced
-    known: Known
-    summary: ListSummary
-    measured: Measured | None = None
-    repeats: Repeats | None = None
-    verdict: Verdict = field(default_factory=lambda: Verdict("publish"))
-    changed: bool = False
-    #: The rows of a first list that needs no comparison.
-    first_rows: Sequence[FoldRow] | None = None
-
-    @property
-    def same_as_before(self) -> bool:
-        """The API stated exactly the list of the last snapshot, and nothing about it is in doubt."""
-        return (
-            self.known.digest == self.summary.digest
-            and not self.known.carries
-            and self.known.witness is None
-            and self.known.unreadable == 0
-            and self.summary.unkeyed == 0
-            and not self.advanced.moved
-        )
-
-    @property
-    def drifted(self) -> bool:
-        """The list moved while we paged. Identical repeats at a page edge are no drift.
-
-        Unless the API counts its rows: then one that came twice stands in the place of one that never came.
-        """
-        found = self.repeats
-        if self.advanced.moved or found is None:
-            return self.advanced.moved
-        counted = self.advanced.reported_total is not None
-        return counted or found.conflicting or found.far or found.whole_page
-
-    @property
-    def proves(self) -> bool:
-        """Whether a holding that is not listed is proved to be absent."""
-        return self.summary.unkeyed == 0
+DRIFT_RESTARTS: Final = 2
 
 
 async def publish(
@@ -117,81 +48,11 @@ async def publish_lists(
     """Fold, judge and merge. Watches in ``forced`` are believed: an operator released them."""
     watches = [watch for crawl in finished for watch in crawl.covered.values()]
     known = await history.begin(connection, watches)
-    lists = await _gather(connection, finished, advanced, known)
+    lists = await gather(connection, finished, advanced, known)
     changing = [item for item in lists if not item.same_as_before]
     await _judge(connection, changing, forced)
     await _merge(connection, lists, changing)
     return [_tell(item) for item in lists]
-
-
-async def _gather(
-    connection: Connection,
-    finished: Sequence[FinishedCrawl],
-    advanced: Mapping[int, Advanced],
-    known: Mapping[int, Known],
-) -> list[FoldedList]:
-    """Put every list that may change something into the fold."""
-    lists: list[FoldedList] = []
-    copied = 0
-    for crawl in finished:
-        if crawl.rows is None:
-            copied += await read_again(connection, crawl)
-        mine = [
-            FoldedList(crawl, advanced[crawl.claim.crawl_id], known[watch], crawl.summaries[watch])
-            for watch in crawl.covered.values()
-            if watch in known
-        ]
-        lists += mine
-        copied += await _fill(connection, crawl, [item for item in mine if not item.same_as_before])
-        if crawl.prices:
-            await history.fill_prices(connection, crawl.prices)
-    if copied:
-        repeats = await history.finish_fold(connection, copied)
-        for item in lists:
-            item.repeats = repeats.get(item.known.watch_id)
-    return lists
-
-
-async def _fill(connection: Connection, crawl: FinishedCrawl, lists: Sequence[FoldedList]) -> int:
-    """Copy the rows in memory that have something to be compared with; returns how many."""
-    if crawl.rows is None or not lists:
-        return 0
-    by_watch: dict[int, list[FoldRow]] = {item.known.watch_id: [] for item in lists}
-    for row in crawl.rows:
-        if row.watch_id in by_watch:
-            by_watch[row.watch_id].append(row)
-    for item in lists:
-        rows = by_watch[item.known.watch_id]
-        if _is_first(item) and is_plain(rows):
-            item.first_rows = by_watch.pop(item.known.watch_id)
-    return await history.fill_fold(connection, chain.from_iterable(by_watch.values()))
-
-
-def _is_first(item: FoldedList) -> bool:
-    """Whether there is nothing to compare a list with: no version, and no snapshot that proved or doubted any."""
-    return item.known.baseline and item.known.unheard_of and item.proves and not item.advanced.moved
-
-
-async def read_again(
-    connection: Connection, crawl: FinishedCrawl, resolve: Numbering = assets.resolve
-) -> int:
-    """Fold the raw pages of a crawl: too large for memory, begun by another worker, or replayed."""
-    fold = Fold(crawl.covered)
-    copied = 0
-    claim = crawl.claim
-    # Pages first, then the copy: one connection does one thing at a time.
-    async for stored in pages.read(connection, claim.part_on, claim.crawl_id):
-        cursor = None if stored.cursor_in is None else Cursor(stored.cursor_in)
-        question = Question(tuple(claim.addresses), claim.scope, cursor, crawl.facts)
-        page = crawl.source.parse(question, stored.body)
-        named = named_assets(page)
-        numbers = await resolve(connection, crawl.source.network, named)
-        rows, prices = fold.add(stored.page_no, page, numbers)
-        copied += await history.fill_fold(connection, rows)
-        if prices:
-            await history.fill_prices(connection, prices)
-    crawl.summaries = fold.summaries
-    return copied
 
 
 async def _judge(connection: Connection, lists: Sequence[FoldedList], forced: frozenset[int]) -> None:
@@ -296,7 +157,7 @@ async def _begin_history(
 
 async def _write_prices(connection: Connection, published: Sequence[FoldedList]) -> None:
     """Crawls that were read again may have put prices beside the fold; others say so themselves."""
-    priced = [item for item in published if item.crawl.prices or item.crawl.rows is None]
+    priced = [item for item in published if item.crawl.prices or item.crawl.pages_read]
     if priced:
         await history.write_prices(
             connection,
@@ -310,7 +171,7 @@ def _has_doubts(item: FoldedList) -> bool:
         item.known.carries
         or not item.proves
         or (measured is not None and measured.unreadable > 0)
-        or (item.crawl.source.absences_needed > 1 and measured is not None and measured.missing > 0)
+        or (item.absences_needed > 1 and measured is not None and measured.missing > 0)
     )
 
 
@@ -323,7 +184,7 @@ def believe(item: FoldedList) -> Believed:
         baseline=item.known.baseline,
         unproved_before=not item.known.proved_before,
         proves=item.proves,
-        absences_needed=item.crawl.source.absences_needed,
+        absences_needed=item.absences_needed,
         witness=item.known.witness if item.verdict.witness_becomes in ("confirmed", "released") else None,
     )
 
@@ -372,8 +233,3 @@ def _tell(item: FoldedList) -> WatchVerdict:
         first = f": {item.summary.first_reason}" if item.summary.first_reason else ""
         return WatchVerdict(crawl_id, watch_id, "failed", verdict.reason + first)
     return WatchVerdict(crawl_id, watch_id, "quarantined", verdict.reason)
-
-
-def window_of(claim: Claim, config: SourceConfig) -> timedelta:
-    """How long one walk may take from its first to its last page."""
-    return max(config.max_window, timedelta(seconds=claim.grown_window or 0))

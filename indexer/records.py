@@ -1,6 +1,7 @@
 """The values that travel between floors: what is asked, what was answered, what is held.
 
-Everything here is frozen and plain. Nothing here does I/O, reads a clock or knows a source.
+Everything here is frozen and plain. Nothing here does I/O, reads a clock or knows a source. What a page has
+thousands of is a `msgspec.Struct`: made in a tenth of the time, and never visited by the garbage collector.
 Amounts are integers in the smallest unit of the asset; ``None`` is "not stated", which is not 0.
 """
 
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal, NewType
+
+import msgspec
 
 #: Where the next page starts. Opaque text: only the source that wrote it can read it.
 Cursor = NewType("Cursor", str)
@@ -52,8 +55,7 @@ class Request:
     kind: Literal["page", "lookup"] = "page"
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """One position of one asset at one address, as one page stated it."""
 
     address: str
@@ -70,8 +72,7 @@ class Holding:
     details: str = "{}"
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(msgspec.Struct, frozen=True, gc=False):
     """An item the API listed but nobody could read. Listed is not absent."""
 
     reason: str
@@ -82,8 +83,7 @@ class Unreadable:
     sub_key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
+class Asset(msgspec.Struct, frozen=True, gc=False):
     """Facts about an asset itself, the same for every owner."""
 
     asset_ref: str
@@ -95,8 +95,7 @@ class Asset:
     metadata: str = "{}"
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(msgspec.Struct, frozen=True, gc=False):
     """A price the API mentioned. An ask belongs to its position and values nothing else."""
 
     address: str

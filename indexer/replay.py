@@ -15,7 +15,8 @@ import zstandard
 
 from indexer.config import Config
 from indexer.errors import BadPage
-from indexer.publish import FinishedCrawl, FoldedList, believe, read_again, to_snapshot
+from indexer.lists import FinishedCrawl, FoldedList, read_again
+from indexer.publish import believe, to_snapshot
 from indexer.sources.base import Source
 from indexer.store import assets, history
 from indexer.store import replay as store
@@ -245,6 +246,7 @@ class _Replayer:
             digest=None,
             unreadable=0,
             holdings=None,
+            crawl_id=None,
             unheard_of=False,
             carries=True,
             witness=judged.witness,
@@ -302,6 +304,7 @@ def _advanced(judged: Judgement, source: str) -> Advanced:
         pages=judged.pages,
         moved=bool(judged.moved),
         source=source,
+        reported_total=judged.reported_total,
     )
 
 

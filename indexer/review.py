@@ -6,8 +6,9 @@ A release folds the same raw pages again, so what becomes history is exactly wha
 from collections.abc import Mapping
 
 from indexer.config import Config
-from indexer.errors import UsageError
-from indexer.publish import FinishedCrawl, publish_lists
+from indexer.errors import BadPage, UsageError
+from indexer.lists import FinishedCrawl
+from indexer.publish import publish_lists
 from indexer.sources.base import Source
 from indexer.store import review, watching
 from indexer.store.crawls import Claim
@@ -103,9 +104,12 @@ async def _publish(
         moved=bool(found.moved),
         source=source.name,
     )
-    verdicts = await publish_lists(
-        connection, [crawl], {found.crawl_id: advanced}, forced=frozenset({found.watch_id})
-    )
+    try:
+        verdicts = await publish_lists(
+            connection, [crawl], {found.crawl_id: advanced}, forced=frozenset({found.watch_id})
+        )
+    except BadPage as error:
+        raise UsageError(f"Snapshot {found.snapshot_id} cannot be folded again: {error}") from None
     if not verdicts:
         raise UsageError(
             f"{found.address} is not watched any more: put it on the watchlist and crawl it again."

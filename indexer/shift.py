@@ -49,6 +49,7 @@ class Shift:
         self._trials: set[str] = set()
         #: Small writes beside the walks.
         self._errands: set[asyncio.Task[None]] = set()
+        self._taking: asyncio.Task[list[Claim]] | None = None
         self._bell = asyncio.Event()
         worker = engine.worker
         worker.on_page, worker.on_request = self._see_page, metrics.see_request
@@ -128,12 +129,15 @@ class Shift:
             return
         shorter_than = None if lanes.has_room_for_long() else LONG_WALK
         worker = self._engine.worker
-        for claim in await worker.claim(lanes.source, most, None, shorter_than):
+        # Not to be cancelled half-way: what the database gave us must be walked or handed back.
+        self._taking = asyncio.create_task(worker.claim(lanes.source, most, None, shorter_than))
+        for claim in await asyncio.shield(self._taking):
             if claim.taken_over:
                 self._metrics.takeovers.labels(lanes.source).inc()
             task = asyncio.create_task(worker.walk(lanes.source, claim))
             lanes.begin(task, claim)
             task.add_done_callback(lambda _task: self._bell.set())
+        self._taking = None
 
     async def _rest(self) -> None:
         """Until a walk ends, somebody rings, or it is time to poll."""
@@ -196,10 +200,18 @@ class Shift:
             tasks += lanes.walks
         for task in tasks:
             task.cancel()
+        if self._taking is not None:
+            tasks.append(asyncio.create_task(self._return_unwalked(self._taking)))
         if tasks:
             # Whatever the database keeps waiting is free when the lease runs out.
             _, late = await asyncio.wait(tasks, timeout=_HAND_BACK_SECONDS)
             _log.info("leases handed back", crawls=len(tasks) - len(late), late=len(late))
+
+    async def _return_unwalked(self, taking: "asyncio.Task[list[Claim]]") -> None:
+        """What was claimed while we were told to stop."""
+        for claim in await taking:
+            async with self._engine.database.transaction() as connection:
+                await crawls.release(connection, claim, Ending(), timedelta(0))
 
 
 def _first_line(error: BaseException) -> str:

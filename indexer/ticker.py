@@ -99,6 +99,9 @@ class Ticker:
             running.add(task)
             try:
                 await work()
+            except asyncio.CancelledError:
+                # Told to stop; the scheduler would log it as a failure.
+                return
             finally:
                 running.discard(task)
 

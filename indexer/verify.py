@@ -1,4 +1,4 @@
-"""Verification: whether history keeps its own rules, and whether the raw pages still say what was made of them.
+"""Verification: whether history keeps its own rules, and the raw pages still say what was made of them.
 
 Reads only. The rules are checked as of one moment; lists are folded again one crawl at a time, and bytes are
 read a few bodies at a time, so neither memory nor a working daemon suffers.
@@ -48,13 +48,9 @@ async def verify(database: Database, sources: Mapping[str, Source], *, quick: bo
     """Check everything; ``quick``: the rules of history only. Raises DatabaseUnavailable."""
     findings = await database.steadily(lambda: _check_rules(database))
     if not quick:
-        lists, bodies = Findings(), Findings()
-        await _check_lists(database, sources, lists)
-        await _check_bodies(database, bodies)
-        for part in (lists, bodies):
-            findings.found += part.found
-            findings.violations += part.violations
-            findings.checked += part.checked
+        async with database.connection() as connection:
+            await _check_lists(connection, sources, findings)
+            await _check_bodies(connection, findings)
     return findings
 
 
@@ -75,16 +71,15 @@ async def _check_rules(database: Database) -> Findings:
     return findings
 
 
-async def _check_lists(database: Database, sources: Mapping[str, Source], findings: Findings) -> None:
+async def _check_lists(connection: Connection, sources: Mapping[str, Source], findings: Findings) -> None:
     """Fold every judged list again: its digest must be the one it was judged by."""
-    async with database.connection() as reading, database.connection() as folding:
-        async for crawl in store.read_judged_crawls(reading):
-            rules = await _check_crawl(folding, sources[crawl.source], crawl)
-            findings.checked["lists"] += len(crawl.snapshots)
-            # Pages that were pruned while they were read are no violation.
-            if rules and await store.is_kept(folding, crawl.part_on):
-                for violation in rules:
-                    findings.add(violation.rule, violation.ref)
+    async for crawl in store.read_judged_crawls(connection):
+        broken = await _check_crawl(connection, sources[crawl.source], crawl)
+        findings.checked["lists"] += len(crawl.snapshots)
+        # Pages that were pruned while they were read are no violation.
+        if broken and await store.is_kept(connection, crawl.part_on):
+            for violation in broken:
+                findings.add(violation.rule, violation.ref)
 
 
 async def _check_crawl(connection: Connection, source: Source, crawl: JudgedCrawl) -> list[Violation]:
@@ -114,22 +109,21 @@ async def _fold(
     return fold
 
 
-async def _check_bodies(database: Database, findings: Findings) -> None:
+async def _check_bodies(connection: Connection, findings: Findings) -> None:
     """Every body must be the bytes its hash and its length say."""
-    async with database.connection() as listing, database.connection() as reading:
-        async for day in store.list_days(listing):
-            async for body in store.read_bodies(reading, day):
-                rule, length = await asyncio.to_thread(_check_body, body)
-                findings.checked["bodies"] += 1
-                findings.checked["bytes"] += length
-                if rule:
-                    findings.add(rule, f"{day.isoformat()}/{body.sha256.hex()}")
+    async for day in store.list_days(connection):
+        async for body in store.read_bodies(connection, day):
+            rule, length = await asyncio.to_thread(_check_body, body)
+            findings.checked["bodies"] += 1
+            findings.checked["bytes"] += length
+            if rule:
+                findings.add(rule, f"{day.isoformat()}/{body.sha256.hex()}")
 
 
 def _check_body(body: StoredBody) -> tuple[str, int]:
     """The rule a body breaks, '' if none, and its length."""
     try:
-        exact = pages.unpack(body.codec, body.length, body.body)
+        exact = body.unpack()
     except zstandard.ZstdError:
         return "body_unreadable", 0
     if hashlib.sha256(exact).digest() != body.sha256:

@@ -3,6 +3,7 @@
 HTTP happens outside of transactions; every page is durable before the next is asked.
 """
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,13 +18,14 @@ from indexer.config import SourceConfig
 from indexer.crashpoints import reached
 from indexer.errors import BadPage, WalkMoved
 from indexer.folding import ROWS_IN_MEMORY, Fold, FoldPrice, FoldRow, named_assets
-from indexer.publish import FinishedCrawl, window_of
+from indexer.lists import FinishedCrawl, window_of
+from indexer.recognition import SKIPPED_BYTES, KnownList, find_steady
 from indexer.records import NO_FACTS, Cursor, Facts, Page, Question, Request
 from indexer.sources.base import Source
 from indexer.store import pages
 from indexer.store.crawls import Claim, WatchVerdict
 from indexer.store.database import Database
-from indexer.store.pages import RawPage, Rejected
+from indexer.store.pages import Body, RawPage, Rejected
 
 _log = structlog.get_logger()
 
@@ -32,6 +34,9 @@ _MOST_LOOKUPS: Final = 32
 
 #: No account has this many pages; an API that goes on has lost its way.
 _MOST_PAGES: Final = 200_000
+
+#: Lists with more pages than this are parsed again instead of recognised.
+_MOST_KNOWN_PAGES: Final = 20_000
 
 
 @dataclass(slots=True)
@@ -47,6 +52,10 @@ class Walk:
     #: None once the crawl is too large for memory, or was begun by another worker.
     rows: list[FoldRow] | None
     prices: list[FoldPrice] = field(default_factory=list)
+    #: The pages of the last published crawl, as long as this one repeats them.
+    known: KnownList | None = None
+    #: Pages that were recognised and not parsed, in case a later one differs; None: too many to keep.
+    skipped: list[tuple[Question, bytes]] | None = field(default_factory=list)
     #: Database time of each committed page.
     page_times: dict[int, datetime] = field(default_factory=dict)
     #: Facts that are not stored with the crawl yet.
@@ -66,6 +75,18 @@ class _Fetched:
     answer: Answer
     requests: int
     sent_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What an answer says, and how its bytes are kept."""
+
+    page: Page
+    items: int
+    body: Body
+    steady_sha256: bytes | None
+    #: It repeats a page of the last published crawl and was not parsed.
+    recognised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +128,10 @@ class Walker:
         walk = await self._begin(held)
         while True:
             fetched = await self._fetch(walk, exchange)
-            page = await self._parse(walk, fetched)
-            verdicts = await self._take(walk, fetched, page)
+            read = await self._read(walk, fetched)
+            verdicts = await self._take(walk, fetched, read)
             exchange.requests = 0
-            if page.next_cursor is None and not page.teaches_only:
+            if read.page.next_cursor is None and not read.page.teaches_only:
                 return verdicts
 
     def _check_age(self, held: Claim) -> None:
@@ -126,6 +147,9 @@ class Walker:
         names = () if held.facts is not None else self._source.fact_names(question)
         if names:
             facts = await self._database.steadily(lambda: self._read_facts(names))
+        known = None
+        if held.pages == 0 and len(held.watches) == 1:
+            known = await self._database.steadily(lambda: self._read_known(held.watches[0]))
         return Walk(
             held=held,
             cursor=None if held.cursor is None else Cursor(held.cursor),
@@ -134,12 +158,17 @@ class Walker:
             lookups=held.lookups,
             fold=Fold(held.covered),
             rows=[] if held.pages == 0 else None,
+            known=known,
             facts_are_new=bool(facts) and held.facts is None,
         )
 
     async def _read_facts(self, names: tuple[str, ...]) -> dict[str, str]:
         async with self._database.connection() as connection:
             return await pages.read_facts(connection, self._source.name, names)
+
+    async def _read_known(self, watch: int) -> KnownList | None:
+        async with self._database.connection() as connection:
+            return await pages.read_known_list(connection, watch, _MOST_KNOWN_PAGES)
 
     async def _fetch(self, walk: Walk, exchange: Exchange) -> _Fetched:
         request = self._source.request(walk.question)
@@ -148,6 +177,25 @@ class Walker:
         answer = await self._client.fetch(walk.question, request, exchange)
         reached("answered")
         return _Fetched(request, answer, exchange.requests, before)
+
+    async def _read(self, walk: Walk, fetched: _Fetched) -> _Read:
+        """Recognise a page that repeats the last published crawl's; else parse it."""
+        body = fetched.answer.body
+        sha256 = hashlib.sha256(body).digest()
+        steady = find_steady(body, self._source.volatile)
+        if walk.known is not None:
+            known = walk.known.recognise(walk.pages + 1, walk.cursor, walk.facts, sha256, steady)
+            if known is not None:
+                cursor = None if known.cursor_out is None else Cursor(known.cursor_out)
+                page = Page(next_cursor=cursor, height=steady.height)
+                same_month = walk.known.part_on == walk.held.part_on
+                packed = (
+                    pages.pack_known(body, sha256, steady, known) if same_month else pages.pack(body, sha256)
+                )
+                return _Read(page, known.items, packed, steady.sha256, recognised=True)
+        page = await self._parse(walk, fetched)
+        items = len(page.holdings) + len(page.unreadable) + page.not_held
+        return _Read(page, items, pages.pack(body, sha256), steady.sha256)
 
     async def _parse(self, walk: Walk, fetched: _Fetched) -> Page:
         try:
@@ -180,37 +228,62 @@ class Walker:
                 ),
             )
 
-    async def _take(self, walk: Walk, fetched: _Fetched, page: Page) -> list[WatchVerdict]:
+    async def _take(self, walk: Walk, fetched: _Fetched, read: _Read) -> list[WatchVerdict]:
         """Make one page durable, and publish after the last."""
         reached("parsed")
-        named = named_assets(page)
-        numbers = await self._committer.learn_assets(self._source.network, named, page.assets)
-        reached("assets_learned")
-        if page.teaches_only:
-            return await self._take_lookup(walk, fetched, page)
+        if read.page.teaches_only:
+            return await self._take_lookup(walk, fetched, read)
+        await self._fold(walk, fetched, read)
         walk.pages += 1
-        if walk.rows is not None:
-            rows, prices = walk.fold.add(walk.pages, page, numbers)
-            walk.rows += rows
-            walk.prices += prices
-            if len(walk.rows) > ROWS_IN_MEMORY and page.next_cursor is not None:
-                walk.rows, walk.prices = None, []
-        raw = self._raw_page(walk, fetched, page)
-        finished = self._finished(walk) if page.next_cursor is None else None
+        raw = self._raw_page(walk, fetched, read)
         work = Work(
             raw,
             window_of(walk.held, self._config),
             may_restart_window=walk.held.window_restarts < WINDOW_RESTARTS,
-            finished=finished,
+            finished=self._finished(walk) if read.page.next_cursor is None else None,
         )
         verdicts = await self._committer.commit(work)
         if work.committed_at is not None:
             walk.page_times[walk.pages] = work.committed_at
         reached("page_durable")
-        walk.cursor = page.next_cursor
+        walk.cursor = read.page.next_cursor
         walk.facts_are_new = False
         self._tell(Progress(self._source.name, walk.held.addresses[0], walk.pages, raw.items))
         return verdicts
+
+    async def _fold(self, walk: Walk, fetched: _Fetched, read: _Read) -> None:
+        """Fold a parsed page; keep a recognised one aside until one differs."""
+        if read.recognised:
+            self._set_aside(walk, fetched.answer.body)
+            return
+        walk.known = None
+        if walk.skipped is None:
+            walk.rows = None
+        else:
+            for number, (question, body) in enumerate(walk.skipped, start=1):
+                await self._fold_page(walk, number, self._source.parse(question, body))
+            walk.skipped = []
+        await self._fold_page(walk, walk.pages + 1, read.page)
+
+    def _set_aside(self, walk: Walk, body: bytes) -> None:
+        if walk.skipped is None:
+            return
+        walk.skipped.append((walk.question, body))
+        if sum(len(kept) for _, kept in walk.skipped) > SKIPPED_BYTES:
+            walk.skipped = None
+
+    async def _fold_page(self, walk: Walk, number: int, page: Page) -> None:
+        """Number the assets of a page and add its rows, while the crawl is small."""
+        named = named_assets(page)
+        numbers = await self._committer.learn_assets(self._source.network, named, page.assets)
+        reached("assets_learned")
+        if walk.rows is None:
+            return
+        rows, prices = walk.fold.add(number, page, numbers)
+        walk.rows += rows
+        walk.prices += prices
+        if len(walk.rows) > ROWS_IN_MEMORY and page.next_cursor is not None:
+            walk.rows, walk.prices = None, []
 
     def _tell(self, progress: Progress) -> None:
         _log.info(
@@ -222,17 +295,19 @@ class Walker:
         )
         self._on_page(progress)
 
-    async def _take_lookup(self, walk: Walk, fetched: _Fetched, page: Page) -> list[WatchVerdict]:
+    async def _take_lookup(self, walk: Walk, fetched: _Fetched, read: _Read) -> list[WatchVerdict]:
+        page = read.page
+        await self._committer.learn_assets(self._source.network, named_assets(page), page.assets)
         walk.facts = {**walk.facts, **page.facts}
         walk.lookups += 1
         walk.facts_are_new = True
-        raw = self._raw_page(walk, fetched, page)
+        raw = self._raw_page(walk, fetched, read)
         await self._committer.commit(Work(raw, window_of(walk.held, self._config), may_restart_window=False))
         walk.facts_are_new = False
         return []
 
-    def _raw_page(self, walk: Walk, fetched: _Fetched, page: Page) -> RawPage:
-        lookup = page.teaches_only
+    def _raw_page(self, walk: Walk, fetched: _Fetched, read: _Read) -> RawPage:
+        page, lookup = read.page, read.page.teaches_only
         return RawPage(
             crawl_id=walk.held.crawl_id,
             part_on=walk.held.part_on,
@@ -243,15 +318,16 @@ class Walker:
             template=fetched.request.template,
             cursor_in=walk.cursor,
             cursor_out=page.next_cursor,
-            items=len(page.holdings) + len(page.unreadable) + page.not_held,
-            body=pages.pack(fetched.answer.body),
+            items=read.items,
+            body=read.body,
             requests=fetched.requests,
-            seconds=time.monotonic() - fetched.sent_at,
+            sent_at=fetched.sent_at,
             facts=walk.facts if walk.facts_are_new else None,
             lasting={name: value for name, value in page.facts.items() if name in page.lasting},
             reported_total=page.reported_total,
             height=page.height,
             moved=page.moved,
+            steady_sha256=read.steady_sha256,
         )
 
     def _finished(self, walk: Walk) -> FinishedCrawl:
@@ -261,8 +337,14 @@ class Walker:
             config=self._config,
             facts=walk.facts,
             covered=walk.held.covered,
-            rows=walk.rows,
+            rows=None if walk.known is not None else walk.rows,
             prices=walk.prices,
             page_times=walk.page_times,
+            repeats_crawl=self._repeated_crawl(walk),
             summaries=walk.fold.summaries,
         )
+
+    def _repeated_crawl(self, walk: Walk) -> int | None:
+        """The published crawl that this one repeats page by page, if it does."""
+        known = walk.known
+        return known.crawl_id if known is not None and len(known.pages) == walk.pages else None

@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from indexer.cli import crawling, daemon, database, raw, reading, review, settings, status
+from indexer.cli import crawling, daemon, database, raw, reading, review, settings, status, upkeep
 from indexer.cli.demo import demo
 
 _ABOUT: Final = """Crawls blockchain addresses over five holdings APIs into PostgreSQL, with exact history.
@@ -16,6 +16,7 @@ files to edit. Options come after the command: [bold]indexer crawl --source hede
 _START: Final = "Start here"
 _CRAWL: Final = "Crawl"
 _READ: Final = "Read"
+_KEEP: Final = "Keep"
 
 _CODES: Final = (
     "Exit codes: 0 done · 1 internal error · 2 usage, configuration or watchlist error · "
@@ -84,6 +85,9 @@ app.command(
     "changes", rich_help_panel=_READ, epilog="Example: indexer changes --since 2026-11-20 --format csv"
 )(reading.changes)
 app.command("raw", rich_help_panel=_READ, epilog="Example: indexer raw 17 --page 1 > page.json")(raw.raw)
+app.command("verify", rich_help_panel=_KEEP, epilog="Example: indexer verify --json")(upkeep.verify)
+app.command("replay", rich_help_panel=_KEEP, epilog="Example: indexer replay --source hedera")(upkeep.replay)
+app.command("prune", rich_help_panel=_KEEP, epilog="Example: indexer prune --dry-run")(upkeep.prune)
 
 config_group: Final = typer.Typer()
 config_group.callback(invoke_without_command=True)(show_help)

@@ -111,18 +111,12 @@ def print_pages(crawl_id: int, pages: "Sequence[PageRow]") -> None:
 
 def unpack(body: "BodyRow") -> bytes:
     """The exact bytes. They are evidence, so their digest is checked before anybody sees them."""
-    exact = _decompress(body)
+    from indexer.store import pages
+
+    base = (body.base_codec, body.base_length, body.base_body)
+    exact = pages.stored_body((body.codec, body.length, body.body), base).unpack()
     if hashlib.sha256(exact).digest() != body.sha256:
         raise ValueError("the stored bytes do not have their own digest")
-    return exact
-
-
-def _decompress(body: "BodyRow") -> bytes:
-    if body.codec == "none":
-        return body.body
-    import zstandard
-
-    exact: bytes = zstandard.ZstdDecompressor().decompress(body.body, max_output_size=body.length)
     return exact
 
 

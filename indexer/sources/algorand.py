@@ -43,6 +43,10 @@ _NO_ROUTE: Final = "this node does not serve account assets (older than v4.6, or
 _URL: Final = re.compile(r"\w+://\S+")
 
 
+#: The round moves with every block. A name that contains this text has its quotes escaped in JSON.
+_ROUND: Final = re.compile(rb'"round":\s*(\d{1,20})')
+
+
 @dataclass(frozen=True, slots=True)
 class Algorand:
     """Assets of one account at a node; the account's Algos are not in this list."""
@@ -57,6 +61,7 @@ class Algorand:
     required_secrets: ClassVar[tuple[str, ...]] = ()
     optional_secrets: ClassVar[tuple[str, ...]] = ("api_token",)
     absences_needed: ClassVar[int] = 1
+    volatile: ClassVar[re.Pattern[bytes] | None] = _ROUND
 
     def canonical_address(self, text: str) -> str:
         """The address itself, once its checksum holds: there is only one spelling."""

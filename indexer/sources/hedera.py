@@ -64,6 +64,7 @@ class Hedera:
     required_secrets: ClassVar[tuple[str, ...]] = ()
     optional_secrets: ClassVar[tuple[str, ...]] = ()
     absences_needed: ClassVar[int] = 1
+    volatile: ClassVar[re.Pattern[bytes] | None] = None
 
     def canonical_address(self, text: str) -> str:
         """`shard.realm.num` where the number is known, else lower-case `0x…`, else the alias as given."""

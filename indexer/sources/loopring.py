@@ -59,6 +59,7 @@ class Loopring:
     required_secrets: ClassVar[tuple[str, ...]] = ("api_key",)
     optional_secrets: ClassVar[tuple[str, ...]] = ()
     absences_needed: ClassVar[int] = 1
+    volatile: ClassVar[re.Pattern[bytes] | None] = None
 
     def canonical_address(self, text: str) -> str:
         """An Ethereum address in lower case; EIP-55 is verified where the case is mixed."""

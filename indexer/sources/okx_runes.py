@@ -59,6 +59,7 @@ class OkxRunes:
     required_secrets: ClassVar[tuple[str, ...]] = ("api_key", "secret_key", "passphrase")
     optional_secrets: ClassVar[tuple[str, ...]] = ("project",)
     absences_needed: ClassVar[int] = 1
+    volatile: ClassVar[re.Pattern[bytes] | None] = None
 
     def canonical_address(self, text: str) -> str:
         """Bech32 and bech32m in lower case, base58check as it stands; mainnet only."""

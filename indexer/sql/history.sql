@@ -64,6 +64,7 @@ SELECT p.watch_id,
        last.digest,
        coalesce(last.unreadable, 0) AS unreadable,
        last.holdings,
+       last.crawl_id,
        NOT EXISTS (SELECT FROM ledger.holding_version AS h WHERE h.watch_id = p.watch_id) AS unheard_of,
        EXISTS (
            SELECT FROM ledger.carried_span AS s WHERE s.watch_id = p.watch_id AND s.valid_to IS NULL
@@ -72,7 +73,8 @@ SELECT p.watch_id,
        extract(epoch FROM clock_timestamp() - witness.judged_at)::float8 AS witness_age
 FROM ledger.watch_period AS p
 LEFT JOIN LATERAL (
-    SELECT s.snapshot_id, s.snapshot_at, s.judged_at, s.proves_absence, s.digest, s.unreadable, s.holdings
+    SELECT s.snapshot_id, s.snapshot_at, s.judged_at, s.proves_absence, s.digest, s.unreadable, s.holdings,
+           s.crawl_id
     FROM ledger.snapshot AS s
     WHERE s.watch_id = p.watch_id AND s.state = 'published' AND s.snapshot_at >= p.watched_from
     ORDER BY s.snapshot_at DESC

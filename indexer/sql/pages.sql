@@ -14,6 +14,9 @@ SET pages = c.pages + (n.kind = 'page')::int,
     requests = c.requests + n.requests,
     listed = c.listed + n.items,
     cursor = CASE n.kind WHEN 'page' THEN n.cursor_out ELSE c.cursor END,
+    reader = CASE
+        WHEN n.kind <> 'page' THEN c.reader
+        WHEN c.pages = 0 OR c.reader = n.reader THEN n.reader END,
     facts = coalesce(n.facts::jsonb, c.facts),
     reported_total = coalesce(n.reported_total, c.reported_total),
     height_from = coalesce(c.height_from, n.height),
@@ -27,8 +30,9 @@ SET pages = c.pages + (n.kind = 'page')::int,
 FROM unnest(
     %(crawls)s::bigint[], %(epochs)s::bigint[], %(kinds)s::text[], %(page_nos)s::int[], %(requests)s::int[],
     %(items)s::int[], %(cursors_out)s::text[], %(facts)s::text[], %(reported_totals)s::bigint[],
-    %(heights)s::bigint[], %(moved)s::boolean[], %(seconds)s::float8[]
-) AS n (crawl_id, epoch, kind, page_no, requests, items, cursor_out, facts, reported_total, height, moved, seconds)
+    %(heights)s::bigint[], %(moved)s::boolean[], %(seconds)s::float8[], %(readers)s::text[]
+) AS n (crawl_id, epoch, kind, page_no, requests, items, cursor_out, facts, reported_total, height, moved, seconds,
+        reader)
 WHERE c.crawl_id = n.crawl_id
   AND c.lease_epoch = n.epoch
   AND c.state = 'running'
@@ -38,10 +42,11 @@ RETURNING c.crawl_id, c.first_page_at, c.last_page_at, c.height_from, c.height_t
 
 -- name: insert_bodies
 -- Each content once per month, in key order.
-INSERT INTO ledger.raw_body (part_on, sha256, codec, length, body)
-SELECT DISTINCT ON (n.part_on, n.sha256) n.part_on, n.sha256, n.codec, n.length, n.body
-FROM unnest(%(part_ons)s::date[], %(sha256s)s::bytea[], %(codecs)s::text[], %(lengths)s::int[], %(bodies)s::bytea[])
-    AS n (part_on, sha256, codec, length, body)
+INSERT INTO ledger.raw_body (part_on, sha256, codec, length, body, base_sha256)
+SELECT DISTINCT ON (n.part_on, n.sha256) n.part_on, n.sha256, n.codec, n.length, n.body, n.base_sha256
+FROM unnest(%(part_ons)s::date[], %(sha256s)s::bytea[], %(codecs)s::text[], %(lengths)s::int[], %(bodies)s::bytea[],
+            %(bases)s::bytea[])
+    AS n (part_on, sha256, codec, length, body, base_sha256)
 ORDER BY n.part_on, n.sha256
 ON CONFLICT (part_on, sha256) DO NOTHING
 
@@ -49,14 +54,15 @@ ON CONFLICT (part_on, sha256) DO NOTHING
 -- The log: what was asked with which cursor, and which bytes came back.
 INSERT INTO ledger.raw_page
     (part_on, crawl_id, kind, page_no, lease_epoch, fetched_at, http_status, request, cursor_in, cursor_out, items,
-     sha256)
+     sha256, steady_sha256)
 SELECT n.part_on, n.crawl_id, n.kind, n.page_no, n.epoch, coalesce(n.fetched_at, clock_timestamp()), n.status,
-       n.request, n.cursor_in, n.cursor_out, n.items, n.sha256
+       n.request, n.cursor_in, n.cursor_out, n.items, n.sha256, n.steady_sha256
 FROM unnest(
     %(part_ons)s::date[], %(crawls)s::bigint[], %(kinds)s::text[], %(page_nos)s::int[], %(epochs)s::bigint[],
     %(fetched_at)s::timestamptz[], %(statuses)s::smallint[], %(templates)s::text[], %(cursors_in)s::text[], %(cursors_out)s::text[],
-    %(items)s::int[], %(sha256s)s::bytea[]
-) AS n (part_on, crawl_id, kind, page_no, epoch, fetched_at, status, request, cursor_in, cursor_out, items, sha256)
+    %(items)s::int[], %(sha256s)s::bytea[], %(steady)s::bytea[]
+) AS n (part_on, crawl_id, kind, page_no, epoch, fetched_at, status, request, cursor_in, cursor_out, items, sha256,
+        steady_sha256)
 
 -- name: keep_rejected
 -- An answer that was not believed is evidence: keep its bytes.
@@ -69,12 +75,37 @@ WHERE p.part_on = %(part_on)s AND p.crawl_id = %(crawl)s AND p.kind = 'rejected'
 
 -- name: read_pages
 -- The pages of a crawl again, a few at a time: memory is bounded by pages, not by accounts.
-SELECT p.page_no, p.cursor_in, p.cursor_out, b.codec, b.length, b.body
+SELECT p.page_no, p.cursor_in, p.cursor_out, b.codec, b.length, b.body, base.codec, base.length, base.body
 FROM ledger.raw_page AS p
 JOIN ledger.raw_body AS b ON b.part_on = p.part_on AND b.sha256 = p.sha256
+LEFT JOIN ledger.raw_body AS base ON base.part_on = b.part_on AND base.sha256 = b.base_sha256
 WHERE p.part_on = %(part_on)s AND p.crawl_id = %(crawl)s AND p.kind = 'page' AND p.page_no > %(after)s
 ORDER BY p.page_no
 LIMIT 16
+
+-- name: find_known_list
+-- The crawl that was published last for this watch alone, read by the same code: its pages can be recognised.
+SELECT c.crawl_id, c.part_on, coalesce(c.facts, '{}'::jsonb) AS facts
+FROM (
+    SELECT s.crawl_id, s.consistency, s.unreadable, s.pages
+    FROM ledger.snapshot AS s
+    WHERE s.watch_id = %(watch)s AND s.state = 'published'
+    ORDER BY s.snapshot_at DESC
+    LIMIT 1
+) AS last
+JOIN ledger.crawl AS c ON c.crawl_id = last.crawl_id
+WHERE c.state = 'complete' AND c.reader = %(reader)s AND NOT c.moved
+  AND last.consistency <> 'drifted' AND last.unreadable = 0 AND last.pages <= %(most)s
+
+-- name: read_known_pages
+-- Its pages, and the body that stands alone behind each.
+SELECT p.page_no, p.cursor_in, p.cursor_out, p.items, p.sha256, p.steady_sha256,
+       coalesce(b.base_sha256, b.sha256) AS base_sha256, coalesce(base.length, b.length) AS base_length
+FROM ledger.raw_page AS p
+JOIN ledger.raw_body AS b ON b.part_on = p.part_on AND b.sha256 = p.sha256
+LEFT JOIN ledger.raw_body AS base ON base.part_on = b.part_on AND base.sha256 = b.base_sha256
+WHERE p.part_on = %(part_on)s AND p.crawl_id = %(crawl)s AND p.kind = 'page'
+ORDER BY p.page_no
 
 -- name: learn_facts
 -- What a look-up taught for good.

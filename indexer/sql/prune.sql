@@ -13,7 +13,7 @@ SELECT n.before,
        clock_timestamp() - n.keep AS finished_before
 FROM (
     SELECT least(
-               (now() AT TIME ZONE 'UTC')::date - (extract(epoch FROM k.keep) / 86400)::integer,
+               (now() AT TIME ZONE 'UTC')::date - ceil(extract(epoch FROM k.keep) / 86400)::integer,
                (SELECT min(c.part_on) FROM ledger.crawl AS c WHERE c.state IN ('pending', 'running'))
            ) AS before,
            k.keep
@@ -26,8 +26,7 @@ SELECT child.relname AS name, pg_total_relation_size(child.oid) AS bytes
 FROM pg_inherits
 JOIN pg_class AS child ON child.oid = inhrelid
 WHERE inhparent IN ('ledger.raw_page'::regclass, 'ledger.raw_body'::regclass)
-  AND child.relname ~ '_[0-9]{6}$'
-  AND to_date(right(child.relname, 6), 'YYYYMM') < %(kept_from)s
+  AND CASE WHEN child.relname ~ '_[0-9]{6}$' THEN to_date(right(child.relname, 6), 'YYYYMM') < %(kept_from)s END
 ORDER BY child.relname
 
 -- name: count_raw

@@ -92,12 +92,16 @@ ORDER BY page.fetched_at, page.kind, page.page_no;
 
 -- name: read_body
 -- The stored bytes of one answer.
-SELECT body.codec, body.length, body.sha256, body.body
+SELECT
+    body.codec, body.length, body.sha256, body.body,
+    base.codec AS base_codec, base.length AS base_length, base.body AS base_body
 FROM ledger.crawl AS crawl
 JOIN ledger.raw_page AS page
     ON page.part_on = crawl.part_on AND page.crawl_id = crawl.crawl_id
 JOIN ledger.raw_body AS body
     ON body.part_on = page.part_on AND body.sha256 = page.sha256
+LEFT JOIN ledger.raw_body AS base
+    ON base.part_on = body.part_on AND base.sha256 = body.base_sha256
 WHERE crawl.crawl_id = %(crawl_id)s AND page.kind = %(kind)s AND page.page_no = %(page_no)s;
 
 -- name: list_sources

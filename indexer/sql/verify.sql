@@ -76,7 +76,10 @@ SELECT min(part_on) FROM ledger.raw_body WHERE part_on > %(after)s
 
 -- name: read_bodies
 -- The bodies of one day in key order, a few at a time: memory is bounded by bodies, not by months.
-SELECT sha256, codec, length, body FROM ledger.raw_body
-WHERE part_on = %(part_on)s AND sha256 > %(after)s
-ORDER BY sha256
+SELECT b.sha256, b.codec, b.length, b.body,
+       base.codec AS base_codec, base.length AS base_length, base.body AS base_body
+FROM ledger.raw_body AS b
+LEFT JOIN ledger.raw_body AS base ON base.part_on = b.part_on AND base.sha256 = b.base_sha256
+WHERE b.part_on = %(part_on)s AND b.sha256 > %(after)s
+ORDER BY b.sha256
 LIMIT 16

@@ -37,6 +37,8 @@ class Known:
     digest: bytes | None
     unreadable: int
     holdings: int | None
+    #: Crawl of the last snapshot.
+    crawl_id: int | None
     #: Whether it never had any version, not even before it was unwatched.
     unheard_of: bool
     #: Whether any holding is carried.

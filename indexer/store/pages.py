@@ -5,15 +5,20 @@ A page's exact bytes, the cursor after it and the fenced progress of its crawl g
 
 import hashlib
 import json
+import struct
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
 import zstandard
+from psycopg.rows import class_row
 
 from indexer.errors import LeaseLost
+from indexer.recognition import KnownList, KnownPage, Steady
 from indexer.records import NO_FACTS, Cursor, Facts
+from indexer.sources import READER
 from indexer.store import statements
 from indexer.store.database import Connection
 
@@ -27,25 +32,65 @@ class Body:
     """Exact bytes as they are stored: content-addressed, compressed by us."""
 
     sha256: bytes
-    codec: Literal["none", "zstd"]
+    codec: Literal["none", "zstd", "splice"]
     length: int
-    stored: bytes
+    #: None: these very bytes are stored already.
+    stored: bytes | None
+    #: The body that a splice changes in one place.
+    base_sha256: bytes | None = None
 
 
-def pack(body: bytes) -> Body:
+#: A splice: where it begins, how many bytes of the base it replaces; the replacement follows.
+_SPLICE: Final = struct.Struct(">II")
+
+
+def pack(body: bytes, sha256: bytes | None = None) -> Body:
     """Compress a body, unless that makes it longer."""
     packed = _COMPRESSOR.compress(body)
-    sha256 = hashlib.sha256(body).digest()
+    sha256 = sha256 or hashlib.sha256(body).digest()
     if len(packed) < len(body):
         return Body(sha256, "zstd", len(body), packed)
     return Body(sha256, "none", len(body), body)
 
 
-def unpack(codec: str, length: int, stored: bytes) -> bytes:
-    """The exact bytes again."""
-    if codec == "none":
-        return stored
-    return zstandard.ZstdDecompressor().decompress(stored, max_output_size=length)
+def pack_known(body: bytes, sha256: bytes, steady: Steady, known: KnownPage) -> Body:
+    """A body that repeats a stored one, apart from the number that changes by itself."""
+    if sha256 == known.sha256:
+        return Body(sha256, "none", len(body), None)
+    replaced = known.base_length - (len(body) - (steady.end - steady.start))
+    splice = _SPLICE.pack(steady.start, replaced) + body[steady.start : steady.end]
+    return Body(sha256, "splice", len(body), splice, known.base_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBody:
+    """A body as it stands in the database."""
+
+    codec: str
+    length: int
+    stored: bytes
+    #: The body a splice changes.
+    base: "StoredBody | None" = None
+
+    def unpack(self) -> bytes:
+        """The exact bytes again."""
+        if self.codec == "none":
+            return self.stored
+        if self.base is None:
+            return zstandard.ZstdDecompressor().decompress(self.stored, max_output_size=self.length)
+        start, replaced = _SPLICE.unpack_from(self.stored)
+        base = self.base.unpack()
+        return base[:start] + self.stored[_SPLICE.size :] + base[start + replaced :]
+
+
+def stored_body(
+    row: tuple[str, int, bytes], base: tuple[str | None, int | None, bytes | None] = (None, None, None)
+) -> StoredBody:
+    """A body from its columns codec, length and body, and those of its base where it has one."""
+    codec, length, stored = base
+    if codec is None or length is None or stored is None:
+        return StoredBody(*row)
+    return StoredBody(*row, base=StoredBody(codec, length, stored))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +111,8 @@ class RawPage:
     body: Body
     #: HTTP requests it took.
     requests: int
-    #: From sending the request to now.
-    seconds: float
+    #: When its request was sent, on this process's monotonic clock.
+    sent_at: float
     #: All facts of the crawl from now on; None: unchanged.
     facts: Facts | None = None
     #: Facts for later crawls too.
@@ -75,6 +120,8 @@ class RawPage:
     reported_total: int | None = None
     height: int | None = None
     moved: bool = False
+    #: SHA-256 without what changes by itself, where something does.
+    steady_sha256: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +151,7 @@ async def append(connection: Connection, pages: Sequence[RawPage], lease: timede
     advanced = {row[0]: Advanced(*row) for row in await cursor.fetchall()}
     if lost := sorted(set(crawls) - set(advanced)):
         raise LeaseLost(f"crawl {lost[0]} is in other hands")
-    await connection.execute(_SQL.insert_bodies, _bodies(pages))
+    await connection.execute(_SQL.insert_bodies, _bodies([(page.part_on, page.body) for page in pages]))
     await connection.execute(_SQL.insert_pages, _log(pages, advanced))
     await _learn(connection, pages, advanced)
     return advanced
@@ -123,17 +170,21 @@ def _progress(pages: Sequence[RawPage]) -> dict[str, object]:
         "reported_totals": [page.reported_total for page in pages],
         "heights": [page.height for page in pages],
         "moved": [page.moved for page in pages],
-        "seconds": [page.seconds for page in pages],
+        # Told at the last moment: a process that sleeps or waits here must not make its pages look younger.
+        "seconds": [time.monotonic() - page.sent_at for page in pages],
+        "readers": [READER for _ in pages],
     }
 
 
-def _bodies(pages: Sequence[RawPage]) -> dict[str, object]:
+def _bodies(bodies: Sequence[tuple[date, Body]]) -> dict[str, object]:
+    new = [(part_on, body) for part_on, body in bodies if body.stored is not None]
     return {
-        "part_ons": [page.part_on for page in pages],
-        "sha256s": [page.body.sha256 for page in pages],
-        "codecs": [page.body.codec for page in pages],
-        "lengths": [page.body.length for page in pages],
-        "bodies": [page.body.stored for page in pages],
+        "part_ons": [part_on for part_on, _ in new],
+        "sha256s": [body.sha256 for _, body in new],
+        "codecs": [body.codec for _, body in new],
+        "lengths": [body.length for _, body in new],
+        "bodies": [body.stored for _, body in new],
+        "bases": [body.base_sha256 for _, body in new],
     }
 
 
@@ -153,6 +204,7 @@ def _log(pages: Sequence[RawPage], advanced: Mapping[int, Advanced]) -> dict[str
         "cursors_out": [page.cursor_out for page in pages],
         "items": [page.items for page in pages],
         "sha256s": [page.body.sha256 for page in pages],
+        "steady": [page.steady_sha256 for page in pages],
     }
 
 
@@ -185,16 +237,7 @@ class Rejected:
 
 async def keep_rejected(connection: Connection, page: Rejected) -> None:
     """Keep the bytes of an answer that was not believed."""
-    await connection.execute(
-        _SQL.insert_bodies,
-        {
-            "part_ons": [page.part_on],
-            "sha256s": [page.body.sha256],
-            "codecs": [page.body.codec],
-            "lengths": [page.body.length],
-            "bodies": [page.body.stored],
-        },
-    )
+    await connection.execute(_SQL.insert_bodies, _bodies([(page.part_on, page.body)]))
     await connection.execute(
         _SQL.keep_rejected,
         {
@@ -227,8 +270,9 @@ async def read(connection: Connection, part_on: date, crawl_id: int) -> AsyncIte
             _SQL.read_pages, {"part_on": part_on, "crawl": crawl_id, "after": after}
         )
         rows = await cursor.fetchall()
-        for page_no, cursor_in, cursor_out, codec, length, stored in rows:
-            yield StoredPage(page_no, cursor_in, cursor_out, unpack(codec, length, stored))
+        for page_no, cursor_in, cursor_out, *body in rows:
+            exact = stored_body(tuple(body[:3]), tuple(body[3:])).unpack()
+            yield StoredPage(page_no, cursor_in, cursor_out, exact)
             after = page_no
         if not rows:
             return
@@ -245,3 +289,16 @@ async def read_facts(connection: Connection, source: str, names: Sequence[str]) 
 async def ensure_partitions(connection: Connection) -> None:
     """Make this month's and next month's partitions."""
     await connection.execute(_SQL.ensure_partitions)
+
+
+async def read_known_list(connection: Connection, watch_id: int, most: int) -> KnownList | None:
+    """The pages of the list that was published last for this watch, if they can be recognised."""
+    bind = {"watch": watch_id, "reader": READER, "most": most}
+    cursor = await connection.execute(_SQL.find_known_list, bind)
+    found = await cursor.fetchone()
+    if found is None:
+        return None
+    crawl_id, part_on, facts = found
+    async with connection.cursor(row_factory=class_row(KnownPage)) as page_cursor:
+        await page_cursor.execute(_SQL.read_known_pages, {"part_on": part_on, "crawl": crawl_id})
+        return KnownList(crawl_id, part_on, facts, await page_cursor.fetchall())

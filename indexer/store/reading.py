@@ -157,6 +157,10 @@ class BodyRow:
     length: int
     sha256: bytes
     body: bytes
+    #: Of the body that a splice changes in one place.
+    base_codec: str | None = None
+    base_length: int | None = None
+    base_body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

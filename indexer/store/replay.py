@@ -84,6 +84,7 @@ class Judgement:
     facts: dict[str, str] | None
     scope: str | None
     moved: bool | None
+    reported_total: int | None
     height_from: int | None
     height_to: int | None
     #: Whether the pages can still be there.

@@ -7,7 +7,7 @@ from typing import Final
 
 from psycopg.rows import class_row
 
-from indexer.store import statements
+from indexer.store import pages, statements
 from indexer.store.database import Connection
 
 _SQL: Final = statements.load("verify")
@@ -58,6 +58,16 @@ class StoredBody:
     codec: str
     length: int
     body: bytes
+    #: Of the body that a splice changes in one place.
+    base_codec: str | None
+    base_length: int | None
+    base_body: bytes | None
+
+    def unpack(self) -> bytes:
+        """The exact bytes again."""
+        return pages.stored_body(
+            (self.codec, self.length, self.body), (self.base_codec, self.base_length, self.base_body)
+        ).unpack()
 
 
 async def freeze(connection: Connection) -> None:

@@ -21,7 +21,7 @@ CREATE TABLE ledger.crawl (
     crawl_id BIGINT GENERATED ALWAYS AS IDENTITY,
     source_id TEXT NOT NULL,
     scope TEXT DEFAULT '' NOT NULL,
-    part_on DATE DEFAULT (now() AT TIME ZONE 'UTC')::date NOT NULL,
+    part_on DATE DEFAULT date_trunc('month', now() AT TIME ZONE 'UTC')::date NOT NULL,
     state TEXT DEFAULT 'pending' NOT NULL,
     created_at ledger.instant DEFAULT now() NOT NULL,
     next_attempt_at ledger.instant DEFAULT now() NOT NULL,
@@ -38,6 +38,7 @@ CREATE TABLE ledger.crawl (
     drift_restarts SMALLINT DEFAULT '0' NOT NULL,
     cursor_restarts SMALLINT DEFAULT '0' NOT NULL,
     restarted_as BIGINT,
+    reader TEXT,
     facts JSONB,
     first_page_at ledger.instant,
     last_page_at ledger.instant,
@@ -67,7 +68,7 @@ COMMENT ON TABLE ledger.crawl IS 'One resumable walk through the pages of one re
 COMMENT ON COLUMN ledger.crawl.crawl_id IS 'Surrogate key.';
 COMMENT ON COLUMN ledger.crawl.source_id IS 'Which API.';
 COMMENT ON COLUMN ledger.crawl.scope IS 'Scope of its watches.';
-COMMENT ON COLUMN ledger.crawl.part_on IS 'Partition key of its raw pages, fixed for life.';
+COMMENT ON COLUMN ledger.crawl.part_on IS 'Partition key of its raw pages, fixed for life: first day of the month it was queued.';
 COMMENT ON COLUMN ledger.crawl.state IS 'pending, running; ended: complete, failed, abandoned.';
 COMMENT ON COLUMN ledger.crawl.created_at IS 'When it was queued.';
 COMMENT ON COLUMN ledger.crawl.next_attempt_at IS 'Not claimed before.';
@@ -84,6 +85,7 @@ COMMENT ON COLUMN ledger.crawl.window_restarts IS 'Ends by max_window.';
 COMMENT ON COLUMN ledger.crawl.drift_restarts IS 'Ends by drift.';
 COMMENT ON COLUMN ledger.crawl.cursor_restarts IS 'Ends by lost cursor.';
 COMMENT ON COLUMN ledger.crawl.restarted_as IS 'Crawl that started again from page 1 in its place.';
+COMMENT ON COLUMN ledger.crawl.reader IS 'Fingerprint of the code that read its pages; NULL: none, or several.';
 COMMENT ON COLUMN ledger.crawl.facts IS 'Facts its pages were read with; replay needs the same.';
 COMMENT ON COLUMN ledger.crawl.first_page_at IS 'Database time when the first page was committed.';
 COMMENT ON COLUMN ledger.crawl.last_page_at IS 'Database time when the last page was committed.';
@@ -145,18 +147,21 @@ CREATE TABLE ledger.raw_body (
     part_on DATE NOT NULL,
     sha256 BYTEA NOT NULL,
     codec TEXT NOT NULL,
+    base_sha256 BYTEA,
     length INTEGER NOT NULL,
     body BYTEA NOT NULL,
     CONSTRAINT raw_body_pkey PRIMARY KEY (part_on, sha256),
     CONSTRAINT raw_body_sha256_has_32_bytes CHECK (octet_length(sha256) = 32),
-    CONSTRAINT raw_body_codec_is_known CHECK (codec IN ('none', 'zstd')),
+    CONSTRAINT raw_body_codec_is_known CHECK (codec IN ('none', 'zstd', 'splice')),
+    CONSTRAINT raw_body_splice_has_a_base CHECK ((codec = 'splice') = (base_sha256 IS NOT NULL)),
     CONSTRAINT raw_body_length_is_not_negative CHECK (length >= 0)
 ) PARTITION BY RANGE (part_on);
 
 COMMENT ON TABLE ledger.raw_body IS 'Exact answer bytes after content decoding, stored once per content and month.';
 COMMENT ON COLUMN ledger.raw_body.part_on IS 'Partition key, from the crawl.';
 COMMENT ON COLUMN ledger.raw_body.sha256 IS 'SHA-256 of the exact bytes.';
-COMMENT ON COLUMN ledger.raw_body.codec IS 'How `body` is stored: none or zstd.';
+COMMENT ON COLUMN ledger.raw_body.codec IS 'How `body` is stored: none, zstd or splice.';
+COMMENT ON COLUMN ledger.raw_body.base_sha256 IS 'Body a splice replaces one place of; never a splice itself.';
 COMMENT ON COLUMN ledger.raw_body.length IS 'Length of the exact bytes.';
 COMMENT ON COLUMN ledger.raw_body.body IS 'The exact bytes, compressed by the client.';
 
@@ -173,6 +178,7 @@ CREATE TABLE ledger.raw_page (
     cursor_out TEXT,
     items INTEGER NOT NULL,
     sha256 BYTEA NOT NULL,
+    steady_sha256 BYTEA,
     CONSTRAINT raw_page_pkey PRIMARY KEY (part_on, crawl_id, kind, page_no),
     CONSTRAINT raw_page_kind_is_known CHECK (kind IN ('page', 'lookup', 'rejected')),
     CONSTRAINT raw_page_page_no_starts_at_1 CHECK (page_no >= 1),
@@ -197,6 +203,7 @@ COMMENT ON COLUMN ledger.raw_page.cursor_in IS 'Cursor it was asked with; NULL: 
 COMMENT ON COLUMN ledger.raw_page.cursor_out IS 'Cursor of the next page; NULL: last page.';
 COMMENT ON COLUMN ledger.raw_page.items IS 'Rows listed on it.';
 COMMENT ON COLUMN ledger.raw_page.sha256 IS 'Which body.';
+COMMENT ON COLUMN ledger.raw_page.steady_sha256 IS 'SHA-256 without what changes by itself; NULL: as sha256.';
 
 CREATE TABLE ledger.fact (
     source_id TEXT NOT NULL,

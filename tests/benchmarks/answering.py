@@ -27,11 +27,13 @@ class _Store:
         self._book = book
         self._ready = ready
         self._responses: dict[bytes, bytes] = {}
+        self._height = 50_000_000
         self.turn_to(0)
 
     def turn_to(self, round_number: int) -> None:
         """Answer with another round from now on."""
-        self._answers = Answers(self._book, round_number)
+        self._height += 1
+        self._answers = Answers(self._book, round_number, self._height)
         self._responses = {}
         if self._ready:
             everything = self._answers.everything().items()

@@ -76,11 +76,15 @@ def generation(round_number: int, account: int, position: int) -> int:
 
 
 class Answers:
-    """The answers of one round. Bodies are rendered when asked for; `everything` renders them all."""
+    """The answers of one round. Bodies are rendered when asked for; `everything` renders them all.
 
-    def __init__(self, book: Book, round_number: int) -> None:
+    ``height`` is the chain's, which every Algorand page states: it grows though no holding changes.
+    """
+
+    def __init__(self, book: Book, round_number: int, height: int = 50_000_000) -> None:
         self._book = book
         self._round = round_number
+        self._height = height
         self._addresses = book.addresses()
         self._shape: _Shape = _SHAPES[book.shape](book)
         self.index: Mapping[str, PageKey] = MappingProxyType(dict(self._find_targets()))
@@ -107,7 +111,7 @@ class Answers:
         )
         more = positions.stop < self._book.holdings
         following = self._next_target(account, key.page + 1) if more else None
-        return self._shape.page(rows, following, self._round).encode()
+        return self._shape.page(rows, following, self._height).encode()
 
     def everything(self) -> dict[str, bytes]:
         """Every body by its target."""
@@ -137,9 +141,9 @@ class _Algorand:
     def next_target(self, address: str, account: int, edge: int, _changed: int) -> str:
         return f"/v2/accounts/{address}/assets?limit=1000&next={self._asset(account, edge)}"
 
-    def page(self, rows: str, following: str | None, round_number: int) -> str:
+    def page(self, rows: str, following: str | None, height: int) -> str:
         token = "" if following is None else f'"next-token":"{following.rpartition("=")[2]}",'
-        return f'{{"asset-holdings":[{rows}],{token}"round":{50_000_000 + round_number}}}\n'
+        return f'{{"asset-holdings":[{rows}],{token}"round":{height}}}\n'
 
 
 @cache
@@ -189,7 +193,7 @@ class _Hedera:
         query = f"limit=100&order=asc&token.id=gte:{token}&serialnumber=gt:{serial}"
         return f"/api/v1/accounts/{address}/nfts?{query}"
 
-    def page(self, rows: str, following: str | None, _round_number: int) -> str:
+    def page(self, rows: str, following: str | None, _height: int) -> str:
         link = "null" if following is None else f'"{following}"'
         return f'{{"nfts":[{rows}],"links":{{"next":{link}}}}}'
 

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -20,7 +20,9 @@ CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _PEERS: Final = Path(__file__).parent / "peers"
 
 #: Where the peers' environments are: outside the checkout.
-CACHE: Final = Path(os.environ.get("INDEXER_TEST_PEERS") or platformdirs.user_cache_path("indexer-benchmarks"))
+CACHE: Final = Path(
+    os.environ.get("INDEXER_TEST_PEERS") or platformdirs.user_cache_path("indexer-benchmarks")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,11 @@ class Contender(Protocol):
         """The tables that hold the result."""
         ...
 
+    @property
+    def held(self) -> str:
+        """A query that counts what is held now, to see that the work was done."""
+        ...
+
     def missing(self) -> str | None:
         """Why it cannot run here; None: it can."""
         ...
@@ -79,6 +86,7 @@ class Ours:
     concurrency: int = 4
     name: str = "indexer"
     history: tuple[str, ...] = ("ledger.holding_version", "ledger.snapshot")
+    held: str = "SELECT count(*) FROM ledger.holding_version WHERE valid_to IS NULL"
 
     def missing(self) -> str | None:
         """Nothing: it is this checkout."""
@@ -117,7 +125,8 @@ class Peer:
     requirements: tuple[str, ...]
     driver: str
     history: tuple[str, ...]
-    options: Mapping[str, bool] = MappingProxyType({})
+    held: str
+    options: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def folder(self) -> Path:
@@ -186,16 +195,35 @@ class SingerPeer(Peer):
 
 
 _DLT: Final = ("dlt[postgres]>=1.4,<2",)
+_DLT_HELD: Final = "SELECT count(*) FROM bench.holdings WHERE _dlt_valid_to IS NULL"
 
 PEERS: Final[tuple[Peer, ...]] = (
-    Peer("dlt", "dlt", _DLT, "dlt_pipeline.py", ("bench.holdings",)),
+    Peer("dlt", "dlt", _DLT, "dlt_pipeline.py", ("bench.holdings",), _DLT_HELD),
     Peer(
-        "dlt-narrow", "dlt", _DLT, "dlt_pipeline.py", ("bench.holdings",), MappingProxyType({"narrow": True})
+        "dlt-narrow",
+        "dlt",
+        _DLT,
+        "dlt_pipeline.py",
+        ("bench.holdings",),
+        _DLT_HELD,
+        MappingProxyType({"narrow": True}),
     ),
     SingerPeer(
-        "singer", "singer", ("meltanolabs-target-postgres", "requests"), "singer_tap.py", ("bench.holdings",)
+        "singer",
+        "singer",
+        ("meltanolabs-target-postgres", "requests"),
+        "singer_tap.py",
+        ("bench.holdings",),
+        "SELECT count(*) FROM bench.holdings",
     ),
-    Peer("script", "script", ("httpx", "psycopg2-binary"), "script.py", ("holdings",)),
+    Peer(
+        "script",
+        "script",
+        ("httpx", "psycopg2-binary"),
+        "script.py",
+        ("holdings",),
+        "SELECT count(*) FROM holdings",
+    ),
 )
 
 

@@ -56,7 +56,8 @@ def database(server_url: str, name: str) -> Iterator[str]:
     """A fresh, empty database; dropped at the end."""
     name = f"benchmark_{name}_{os.getpid()}"
     _execute(server_url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-    _execute(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    # template0: nobody can be connected to it, and a connection would make this fail.
+    _execute(server_url, sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
     try:
         yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
     finally:
@@ -66,6 +67,14 @@ def database(server_url: str, name: str) -> Iterator[str]:
 def _execute(url: str, statement: sql.Composed) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statement)
+
+
+def count(url: str, query: str) -> int:
+    """The number a query gives."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 @dataclass(frozen=True, slots=True)

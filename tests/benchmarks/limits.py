@@ -1,4 +1,4 @@
-"""What bounds us, each measured alone: fetching with our client, reading with our parser, COPY of the same rows.
+"""What bounds us, each measured alone: fetching with our client, reading with our parser, COPY of those rows.
 
 Run as a process of its own (`python -m tests.benchmarks.limits fetch …`), so that nothing is warm.
 """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import psutil
+import psutil  # type: ignore[import-untyped,unused-ignore]
 
 #: How often memory is looked at. A peak shorter than this may be missed.
 _LOOK_SECONDS: Final = 0.05
@@ -68,9 +68,7 @@ class _Watcher(threading.Thread):
         self.join()
 
 
-def run_measured(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str
-) -> Taken:
+def run_measured(command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> Taken:
     """Run to the end; stderr goes to ``<name>.log`` in ``folder``. Raises RunFailed."""
     log = folder / f"{name}.log"
     with log.open("wb") as errors:

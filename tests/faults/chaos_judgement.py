@@ -42,6 +42,9 @@ class Told:
     #: Keys of what is shown or doubted.
     mentioned: frozenset[tuple[str, str]]
 
+    def __str__(self) -> str:
+        return f"{self.watch}, pages from {self.first:%T.%f} to {self.last:%T.%f}, published {self.at:%T.%f}"
+
 
 def find_wrong_snapshots(stand: Stand, moments: Sequence[Moment]) -> tuple[int, list[str]]:
     """How many snapshots were compared, and what is wrong with them.
@@ -64,7 +67,7 @@ def find_wrong_snapshots(stand: Stand, moments: Sequence[Moment]) -> tuple[int, 
 
 def _when(moments: Sequence[Moment], invented: frozenset[Position], snapshot: Told) -> list[str]:
     """When it was true, for the message."""
-    return [f"true from {m.began}" for m in moments if invented <= m.truth[snapshot.watch]]
+    return [f"true from {m.began:%T.%f}" for m in moments if invented <= m.truth[snapshot.watch]]
 
 
 def _key(position: Position) -> tuple[str, str]:

@@ -60,7 +60,8 @@ def check_recovery(chaos: Chaos) -> None:
         f"INDEXER_TEST_CHAOS_SEED={chaos.seed}, {chaos.counts}, {len(stand.simulator.faults.struck)} faults"
     )
     stand.simulator.faults.clear()
-    outcomes = [outcome for _ in range(3) for outcome in stand.crawl().values()]
+    stand.crawl()  # joins what the killed workers left: outcomes that were given stay given
+    outcomes = [outcome for _ in range(2) for outcome in stand.crawl().values()]
     compared, wrong = find_wrong_snapshots(stand, chaos.moments)
     chaos.ask_again()
 

@@ -25,8 +25,8 @@ os.environ.update(
     }
 )
 
-import dlt  # type: ignore[import-not-found,unused-ignore]  # noqa: E402
-from dlt.sources.rest_api import rest_api_source  # type: ignore[import-not-found,unused-ignore]  # noqa: E402
+import dlt  # type: ignore[import-not-found,unused-ignore]
+from dlt.sources.rest_api import rest_api_source  # type: ignore[import-not-found,unused-ignore]
 
 Row = dict[str, Any]
 
@@ -85,7 +85,6 @@ def make_source(given: Row) -> Any:
         "include_from_parent": ["address"],
         "parallelized": True,
         "write_disposition": {"disposition": "merge", "strategy": "scd2"},
-        "max_table_nesting": 0,
         "processing_steps": [{"map": _KEEP[given["shape"]]}] if given.get("narrow") else [],
     }
     return rest_api_source({"client": {"base_url": given["base_url"]}, "resources": [accounts(), holdings]})

@@ -1,4 +1,4 @@
-"""The script somebody writes by hand: httpx, and INSERT … ON CONFLICT by execute_values. No history, no raw pages.
+"""The script somebody writes by hand: httpx, and INSERT … ON CONFLICT by execute_values. No history, no log.
 
 It fetches four accounts at a time, commits per account, and deletes what an account does not list any more.
 """
@@ -16,8 +16,9 @@ from psycopg2.extras import execute_values  # type: ignore[import-untyped,unused
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS holdings (
-    address text NOT NULL, asset text NOT NULL, serial text NOT NULL, amount numeric NOT NULL, decimals integer,
-    name text, details jsonb, updated_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (address, asset, serial)
+    address text NOT NULL, asset text NOT NULL, serial text NOT NULL, amount numeric NOT NULL,
+    decimals integer, name text, details jsonb, updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (address, asset, serial)
 )
 """
 _UPSERT = """
@@ -65,7 +66,9 @@ def main() -> None:
         cursor = connection.cursor()
         cursor.execute(_TABLE)
         connection.commit()
-        for address, rows in zip(addresses, pool.map(lambda a: list(fetch(client, a)), addresses), strict=True):
+        for address, rows in zip(
+            addresses, pool.map(lambda a: list(fetch(client, a)), addresses), strict=True
+        ):
             execute_values(cursor, _UPSERT, rows, page_size=1000)
             cursor.execute("DELETE FROM holdings WHERE address = %s AND updated_at < now()", (address,))
             connection.commit()

@@ -1,4 +1,4 @@
-"""A Singer tap: the accounts' holdings as SCHEMA, RECORD and STATE messages on stdout, for target-postgres."""
+"""A Singer tap: the holdings as SCHEMA, RECORD and STATE messages on stdout, for target-postgres."""
 
 import json
 import sys

@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from indexer.errors import ApiError, BadPage
 from indexer.records import LARGEST_AMOUNT, Page, Question, Request
 from indexer.sources import SOURCES, build
@@ -113,6 +115,9 @@ def texts_in(value: object) -> Iterator[str]:
     elif is_dataclass(value) and not isinstance(value, type):
         for one in fields(value):
             yield from texts_in(getattr(value, one.name))
+    elif isinstance(value, msgspec.Struct):
+        for part in msgspec.structs.astuple(value):
+            yield from texts_in(part)
     elif isinstance(value, tuple | list | frozenset):
         for part in value:
             yield from texts_in(part)

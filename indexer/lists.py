@@ -1,0 +1,208 @@
+"""Lists on their way into history: rows from memory or from raw pages, gathered in the fold.
+
+Everything happens on the connection that is passed in; what is decided about the lists is `publish`'s business.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import chain
+
+from indexer.baseline import is_plain
+from indexer.config import SourceConfig
+from indexer.errors import BadPage
+from indexer.folding import Fold, FoldPrice, FoldRow, ListSummary, named_assets
+from indexer.records import Cursor, Facts, Question
+from indexer.sources.base import Source
+from indexer.store import assets, history, pages
+from indexer.store.crawls import Claim
+from indexer.store.database import Connection
+from indexer.store.history import Known, Measured, Repeats
+from indexer.store.pages import Advanced
+from indexer.verdict import Verdict
+
+#: Gives every named asset its number.
+Numbering = Callable[[Connection, str, Collection[str]], Awaitable[dict[str, int]]]
+
+
+@dataclass(slots=True)
+class FinishedCrawl:
+    """A crawl whose last page is in hand."""
+
+    claim: Claim
+    source: Source
+    config: SourceConfig
+    facts: Facts
+    #: Watch number of each address it still covers.
+    covered: Mapping[str, int]
+    #: The folded list while it is small; None: read the raw pages again.
+    rows: list[FoldRow] | None
+    prices: list[FoldPrice] = field(default_factory=list)
+    summaries: Mapping[int, ListSummary] = field(default_factory=dict)
+    #: Database time of each committed page; the last one is committed together with the publish.
+    page_times: dict[int, datetime] = field(default_factory=dict)
+    #: How many raw pages it was folded from, where it was read again.
+    pages_read: int = 0
+    #: The published crawl whose pages these repeat one by one, so that nobody parsed them.
+    repeats_crawl: int | None = None
+
+
+@dataclass(slots=True)
+class FoldedList:
+    """One watch's list on its way into history, or on its way through a replay."""
+
+    crawl: FinishedCrawl
+    advanced: Advanced
+    known: Known
+    summary: ListSummary
+    measured: Measured | None = None
+    repeats: Repeats | None = None
+    verdict: Verdict = field(default_factory=lambda: Verdict("publish"))
+    changed: bool = False
+    #: The rows of a first list that needs no comparison.
+    first_rows: Sequence[FoldRow] | None = None
+
+    @property
+    def same_as_before(self) -> bool:
+        """The API stated exactly the list of the last snapshot, and nothing about it is in doubt."""
+        return (
+            self.known.digest == self.summary.digest
+            and not self.known.carries
+            and self.known.witness is None
+            and self.known.unreadable == 0
+            and self.summary.unkeyed == 0
+            and not self.advanced.moved
+        )
+
+    @property
+    def drifted(self) -> bool:
+        """The list moved while we paged. Identical repeats at a page edge are no drift.
+
+        Unless the API counts its rows: then one that came twice stands in the place of one that never came.
+        """
+        found = self.repeats
+        if self.advanced.moved or found is None:
+            return self.advanced.moved
+        counted = self.advanced.reported_total is not None
+        return counted or found.conflicting or found.far or found.whole_page
+
+    @property
+    def proves(self) -> bool:
+        """Whether a holding that is not listed is proved to be absent."""
+        return self.summary.unkeyed == 0
+
+    @property
+    def absences_needed(self) -> int:
+        """How many lists in a row must miss a holding. One that moved may have missed what is there."""
+        return max(self.crawl.source.absences_needed, 2 if self.drifted else 1)
+
+
+async def gather(
+    connection: Connection,
+    finished: Sequence[FinishedCrawl],
+    advanced: Mapping[int, Advanced],
+    known: Mapping[int, Known],
+) -> list[FoldedList]:
+    """Put every list that may change something into the fold."""
+    lists: list[FoldedList] = []
+    copied = 0
+    for crawl in finished:
+        mine = _repeated(crawl, advanced, known)
+        if mine is None:
+            if crawl.rows is None:
+                copied += await read_again(connection, crawl)
+                _check_complete(crawl, advanced[crawl.claim.crawl_id])
+            mine = _lists(crawl, advanced, known, crawl.summaries)
+        lists += mine
+        copied += await _fill(connection, crawl, [item for item in mine if not item.same_as_before])
+        if crawl.prices:
+            await history.fill_prices(connection, crawl.prices)
+    if copied:
+        repeats = await history.finish_fold(connection, copied)
+        for item in lists:
+            item.repeats = repeats.get(item.known.watch_id)
+    return lists
+
+
+def _lists(
+    crawl: FinishedCrawl,
+    advanced: Mapping[int, Advanced],
+    known: Mapping[int, Known],
+    summaries: Mapping[int, ListSummary],
+) -> list[FoldedList]:
+    return [
+        FoldedList(crawl, advanced[crawl.claim.crawl_id], known[watch], summaries[watch])
+        for watch in crawl.covered.values()
+        if watch in known
+    ]
+
+
+def _repeated(
+    crawl: FinishedCrawl, advanced: Mapping[int, Advanced], known: Mapping[int, Known]
+) -> list[FoldedList] | None:
+    """The lists of a crawl that repeats the last published one; None when its pages must be read after all."""
+    if crawl.repeats_crawl is None:
+        return None
+    mine = [known[watch] for watch in crawl.covered.values() if watch in known]
+    if any(item.crawl_id != crawl.repeats_crawl for item in mine):
+        return None
+    lists = _lists(
+        crawl, advanced, known, {item.watch_id: ListSummary(repeated=item.digest) for item in mine}
+    )
+    return lists if all(item.same_as_before for item in lists) else None
+
+
+async def _fill(connection: Connection, crawl: FinishedCrawl, lists: Sequence[FoldedList]) -> int:
+    """Copy the rows in memory that have something to be compared with; returns how many."""
+    if crawl.rows is None or not lists:
+        return 0
+    by_watch: dict[int, list[FoldRow]] = {item.known.watch_id: [] for item in lists}
+    for row in crawl.rows:
+        if row.watch_id in by_watch:
+            by_watch[row.watch_id].append(row)
+    for item in lists:
+        rows = by_watch[item.known.watch_id]
+        if _is_first(item) and is_plain(rows):
+            item.first_rows = by_watch.pop(item.known.watch_id)
+    return await history.fill_fold(connection, chain.from_iterable(by_watch.values()))
+
+
+def _is_first(item: FoldedList) -> bool:
+    """Whether there is nothing to compare a list with: no version, and no snapshot that proved or doubted any."""
+    return item.known.baseline and item.known.unheard_of and item.proves and not item.advanced.moved
+
+
+async def read_again(
+    connection: Connection, crawl: FinishedCrawl, resolve: Numbering = assets.resolve
+) -> int:
+    """Fold the raw pages of a crawl: too large for memory, begun by another worker, or replayed."""
+    fold = Fold(crawl.covered)
+    copied = 0
+    claim = crawl.claim
+    # Pages first, then the copy: one connection does one thing at a time.
+    async for stored in pages.read(connection, claim.part_on, claim.crawl_id):
+        cursor = None if stored.cursor_in is None else Cursor(stored.cursor_in)
+        question = Question(tuple(claim.addresses), claim.scope, cursor, crawl.facts)
+        page = crawl.source.parse(question, stored.body)
+        named = named_assets(page)
+        numbers = await resolve(connection, crawl.source.network, named)
+        rows, prices = fold.add(stored.page_no, page, numbers)
+        copied += await history.fill_fold(connection, rows)
+        if prices:
+            await history.fill_prices(connection, prices)
+        crawl.pages_read += 1
+    crawl.summaries = fold.summaries
+    return copied
+
+
+def _check_complete(crawl: FinishedCrawl, advanced: Advanced) -> None:
+    """A list read again from half of its pages would look like a loss."""
+    if crawl.pages_read != advanced.pages:
+        raise BadPage(
+            f"only {crawl.pages_read} of its {advanced.pages} raw pages are there: were they pruned?"
+        )
+
+
+def window_of(claim: Claim, config: SourceConfig) -> timedelta:
+    """How long one walk may take from its first to its last page."""
+    return max(config.max_window, timedelta(seconds=claim.grown_window or 0))

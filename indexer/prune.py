@@ -1,0 +1,100 @@
+"""Pruning: old raw pages and ended crawls go, what as-of answers need stays.
+
+History is not touched (the database would refuse it); how far replay and `indexer raw` reach back is what
+a prune takes away.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
+from typing import Final
+
+from indexer.store import prune as store
+from indexer.store.database import Database
+from indexer.store.prune import Limits, Month
+
+#: Crawls in one transaction: locks stay short.
+_BATCH: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What went, or would go."""
+
+    #: First day whose raw pages are all kept.
+    kept_from: date
+    months: tuple[Month, ...]
+    #: Rows of raw pages and bodies in those months.
+    pages: int
+    bodies: int
+    crawls: int
+    passes: int
+
+    @property
+    def bytes(self) -> int:
+        """Space given back to the disk."""
+        return sum(month.bytes for month in self.months)
+
+
+async def prune(database: Database, keep: timedelta, *, dry_run: bool) -> Pruned:
+    """Remove what is older than ``keep``; ``dry_run`` only tells. Raises DatabaseUnavailable."""
+    if dry_run:
+        return await database.steadily(lambda: _tell(database, keep))
+    limits, dropped = await database.steadily(lambda: _drop_months(database, keep))
+    crawls = await _delete_crawls(database, limits)
+    passes = await database.steadily(lambda: _delete_passes(database, limits))
+    return Pruned(limits.kept_from, dropped.months, dropped.pages, dropped.bodies, crawls, passes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """Months of raw pages, and the rows in them."""
+
+    months: tuple[Month, ...]
+    pages: int
+    bodies: int
+
+
+async def _drop_months(database: Database, keep: timedelta) -> tuple[Limits, _Raw]:
+    async with database.transaction() as connection:
+        await store.lock_pruning(connection)
+        limits = await store.read_limits(connection, keep)
+        months = tuple(await store.list_months(connection, limits))
+        raw = _Raw(months, *await store.count_raw(connection, limits))
+        await store.drop_raw(connection, limits)
+    return limits, raw
+
+
+async def _delete_crawls(database: Database, limits: Limits) -> int:
+    deleted = after = 0
+    while True:
+        crawls = await database.steadily(partial(_delete_batch, database, limits, after))
+        if not crawls:
+            return deleted
+        deleted += len(crawls)
+        after = crawls[-1]
+
+
+async def _delete_batch(database: Database, limits: Limits, after: int) -> list[int]:
+    async with database.transaction() as connection:
+        await store.lock_pruning(connection)
+        crawls = await store.find_crawls(connection, limits, after, _BATCH)
+        await store.delete_crawls(connection, crawls)
+    return crawls
+
+
+async def _delete_passes(database: Database, limits: Limits) -> int:
+    async with database.transaction() as connection:
+        return await store.delete_passes(connection, limits)
+
+
+async def _tell(database: Database, keep: timedelta) -> Pruned:
+    async with database.transaction() as connection:
+        limits = await store.read_limits(connection, keep)
+        months = tuple(await store.list_months(connection, limits))
+        pages, bodies = await store.count_raw(connection, limits)
+        crawls: list[int] = []
+        while found := await store.find_crawls(connection, limits, crawls[-1] if crawls else 0, _BATCH):
+            crawls += found
+        passes = await store.count_passes(connection, limits, crawls)
+    return Pruned(limits.kept_from, months, pages, bodies, len(crawls), passes)
