@@ -52,13 +52,18 @@ class Committer:
         self._database = database
         self._lease = lease
         self._queue: asyncio.Queue[Work] = asyncio.Queue()
+        self._learning = asyncio.Lock()
         self.book = AssetBook()
 
     async def learn_assets(self, network: str, refs: set[str], known: Sequence[Asset]) -> dict[str, int]:
         """Number these assets and keep what is said about them, in a short transaction of its own."""
         if self.book.knows(network, refs, known):
             return self.book.numbers(network, refs)
-        return await self._database.steadily(lambda: self._learn(network, refs, known))
+        # One at a time: many accounts hold the same assets, and the next one finds them known.
+        async with self._learning:
+            if self.book.knows(network, refs, known):
+                return self.book.numbers(network, refs)
+            return await self._database.steadily(lambda: self._learn(network, refs, known))
 
     async def _learn(self, network: str, refs: set[str], known: Sequence[Asset]) -> dict[str, int]:
         async with self._database.transaction() as connection:

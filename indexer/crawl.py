@@ -94,7 +94,9 @@ class Crawler:
         return await self._give_up(held, ending, resumable=resumable)
 
     def _told(self, error: IndexerError) -> str:
-        return self._redact(f"{self._source.name}: {error}" if isinstance(error, ApiError) else str(error))
+        text = str(error)
+        named = not isinstance(error, ApiError) or text.startswith(self._source.name)
+        return self._redact(text if named else f"{self._source.name}: {text}")
 
     async def _restart(self, held: Claim, ending: Ending, restarts: Restarts) -> Outcome:
         async def write() -> None:

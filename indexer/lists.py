@@ -1,6 +1,6 @@
 """Lists on their way into history: rows from memory or from raw pages, gathered in the fold.
 
-Everything happens on the connection that is passed in; what is decided about the lists is `publish`'s business.
+Everything happens on the connection that is passed in; what is decided about them is `publish`'s business.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -140,7 +140,7 @@ def _lists(
 def _repeated(
     crawl: FinishedCrawl, advanced: Mapping[int, Advanced], known: Mapping[int, Known]
 ) -> list[FoldedList] | None:
-    """The lists of a crawl that repeats the last published one; None when its pages must be read after all."""
+    """The lists of a crawl that repeats the last published one; None: its pages must be read."""
     if crawl.repeats_crawl is None:
         return None
     mine = [known[watch] for watch in crawl.covered.values() if watch in known]
@@ -168,7 +168,7 @@ async def _fill(connection: Connection, crawl: FinishedCrawl, lists: Sequence[Fo
 
 
 def _is_first(item: FoldedList) -> bool:
-    """Whether there is nothing to compare a list with: no version, and no snapshot that proved or doubted any."""
+    """Whether there is nothing to compare a list with: no version and no snapshot before it."""
     return item.known.baseline and item.known.unheard_of and item.proves and not item.advanced.moved
 
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
-import zstandard
-
 from indexer.config import Config
 from indexer.errors import BadPage
 from indexer.lists import FinishedCrawl, FoldedList, read_again
@@ -23,7 +21,7 @@ from indexer.store import replay as store
 from indexer.store.crawls import Claim
 from indexer.store.database import Connection, Database
 from indexer.store.history import Known, SnapshotRow
-from indexer.store.pages import Advanced
+from indexer.store.pages import UNREADABLE, Advanced
 from indexer.store.replay import Discrepancy, Judgement, ReplayedWatch, Story
 from indexer.verdict import Verdict
 
@@ -174,7 +172,7 @@ class _Replayer:
                 await store.allow_time(connection)
                 item, rows = await self._read_list(connection, judged)
                 await self._judge(connection, item, judged)
-        except (BadPage, zstandard.ZstdError) as error:
+        except UNREADABLE as error:
             told = json.dumps(f"crawl {judged.crawl_id}: {error}")
             self._report.add(self._difference("page", str(judged.snapshot_id), None, told))
             return
@@ -186,6 +184,8 @@ class _Replayer:
         crawl = self._crawl(judged)
         known = self._known(judged)
         rows = await read_again(connection, crawl, self._number_assets)
+        if crawl.pages_read != judged.pages:
+            raise BadPage(f"{crawl.pages_read} of {judged.pages} pages are there")
         repeats = await history.finish_fold(connection, rows)
         item = FoldedList(crawl, _advanced(judged, self._source.name), known, crawl.summaries[known.watch_id])
         item.repeats = repeats.get(known.watch_id)

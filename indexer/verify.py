@@ -11,15 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-import zstandard
-
-from indexer.errors import BadPage
 from indexer.folding import Fold, named_assets
 from indexer.records import Question
 from indexer.sources.base import Source
 from indexer.store import pages
 from indexer.store import verify as store
 from indexer.store.database import Connection, Database
+from indexer.store.pages import UNREADABLE
 from indexer.store.verify import JudgedCrawl, StoredBody, Violation
 
 #: More violations of one rule than this are only counted.
@@ -86,7 +84,7 @@ async def _check_crawl(connection: Connection, source: Source, crawl: JudgedCraw
     covered = dict(zip(crawl.watched, crawl.watches, strict=True))
     try:
         fold = await _fold(connection, source, crawl, covered)
-    except (BadPage, zstandard.ZstdError) as error:
+    except UNREADABLE as error:
         return [Violation("page_unreadable", f"{crawl.crawl_id}: {error}")]
     return [
         Violation("digest_differs", f"{snapshot}: crawl {crawl.crawl_id}, {address}")
@@ -124,7 +122,7 @@ def _check_body(body: StoredBody) -> tuple[str, int]:
     """The rule a body breaks, '' if none, and its length."""
     try:
         exact = body.unpack()
-    except zstandard.ZstdError:
+    except UNREADABLE:
         return "body_unreadable", 0
     if hashlib.sha256(exact).digest() != body.sha256:
         return "body_differs_from_its_hash", len(exact)

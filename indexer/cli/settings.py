@@ -35,7 +35,7 @@ def show_config(config: ConfigOption = None, debug: DebugOption = False) -> None
     """The configuration in force, as TOML, with secrets masked."""
     from indexer.config import show as config_text
 
-    text = config_text(open_config(config, debug))
+    text = config_text(open_config(config, debug, quiet=False))
     sys.stdout.write("\n".join(printable(line) for line in text.splitlines()) + "\n")
 
 

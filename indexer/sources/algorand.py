@@ -8,12 +8,10 @@ https://developer.algorand.org/docs/rest-apis/algod/
 # ruff: noqa: ARG002 - the protocol names arguments that some sources need and others do not.
 
 import base64
-import binascii
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from Crypto.Hash import SHA512
 
@@ -26,18 +24,13 @@ from indexer.errors import (
     RequestRejected,
     ServerTrouble,
 )
-from indexer.records import Asset, Cursor, Holding, Page, Question, Request, Secrets, Unreadable
-from indexer.sources.base import canonical_json, clean_text, need, newest, read_object, whole_number
+from indexer.records import Page, Question, Request, Secrets
+from indexer.sources.algorand_page import read_page
+from indexer.sources.base import clean_text, read_object
 
-_WHAT: Final = "algorand page"
 #: The node answers 400 above this, and it is also its default.
 _LIMIT: Final = 1000
-_LARGEST_UINT64: Final = 2**64 - 1
-#: Rounds are stored as a signed 64-bit number.
-_LARGEST_ROUND: Final = 2**63 - 1
-_MOST_DECIMALS: Final = 19
 _ADDRESS: Final = re.compile(r"[A-Z2-7]{58}")
-_DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,19}")
 #: Unknown accounts get an empty list, so a 404 is never about the account.
 _NO_ROUTE: Final = "this node does not serve account assets (older than v4.6, or not enabled)"
 _URL: Final = re.compile(r"\w+://\S+")
@@ -124,123 +117,13 @@ class Algorand:
 
     def parse(self, question: Question, body: bytes) -> Page:
         """One page of holdings; an unreadable row never hides the others."""
-        answer = read_object(body, _WHAT)
-        rows = need(answer, "asset-holdings", list, _WHAT)
-        height = need(answer, "round", int, _WHAT)
-        if not 0 <= height <= _LARGEST_ROUND:
-            raise BadPage(f"{_WHAT}: round {height} is no round")
-        last = _check_order(question, [_read_id(row) for row in rows])
-        (address,) = question.addresses
-        items = [_read_row(address, row) for row in rows]
-        return Page(
-            holdings=tuple(item for item in items if isinstance(item, Holding)),
-            unreadable=tuple(item for item in items if isinstance(item, Unreadable)),
-            assets=newest([asset for row in rows for asset in _read_asset(row)]),
-            next_cursor=_read_next(answer.get("next-token"), last),
-            height=height,
-        )
-
-
-def _check_order(question: Question, ids: list[int | None]) -> int:
-    """The last position listed. Ids that do not rise mean that the node ignored our cursor."""
-    last = int(question.cursor or 0)
-    for asset_id in ids:
-        if asset_id is None:
-            continue
-        if asset_id <= last:
-            raise BadPage(f"{_WHAT}: ids go backwards ({asset_id} after {last})")
-        last = asset_id
-    return last
-
-
-def _read_next(token: Any, last: int) -> Cursor | None:
-    """The cursor in `next-token`. Rows can be dropped from a page, so it may be past the last one listed."""
-    if token is None:
-        return None
-    if type(token) is not str or _DECIMAL.fullmatch(token) is None or int(token) > _LARGEST_UINT64:
-        raise BadPage(f"{_WHAT}: `next-token` is not an asset id")
-    if int(token) < last:
-        raise BadPage(f"{_WHAT}: `next-token` {token} is before the last id {last}")
-    return Cursor(token)
-
-
-def _read_id(row: Any) -> int | None:
-    holding = row.get("asset-holding") if isinstance(row, Mapping) else None
-    asset_id = holding.get("asset-id") if isinstance(holding, Mapping) else None
-    return asset_id if type(asset_id) is int and 0 < asset_id <= _LARGEST_UINT64 else None
-
-
-def _read_row(address: str, row: Any) -> Holding | Unreadable:
-    asset_id = _read_id(row)
-    if asset_id is None:
-        return Unreadable("the asset id cannot be read", address)
-    try:
-        return _read_holding(address, str(asset_id), row)
-    except ValueError as error:
-        return Unreadable(str(error), address, str(asset_id))
-
-
-def _read_holding(address: str, asset_ref: str, row: Mapping[str, Any]) -> Holding:
-    holding = row["asset-holding"]
-    if type(holding.get("amount")) is str:
-        raise ValueError("amount is a text, not a number")
-    amount = whole_number(holding.get("amount"))
-    if amount > _LARGEST_UINT64:
-        raise ValueError("amount is above 2^64-1")
-    frozen = holding.get("is-frozen")
-    if type(frozen) is not bool:
-        raise ValueError("is-frozen is not true or false")
-    return Holding(address, asset_ref, amount=amount, decimals=_read_decimals(row), frozen=frozen)
-
-
-def _read_decimals(row: Mapping[str, Any]) -> int | None:
-    """None without `asset-params`: a destroyed asset, or an opt-in a v4.6 node has only in memory."""
-    params = row.get("asset-params")
-    if params is None:
-        return None
-    decimals = params.get("decimals") if isinstance(params, Mapping) else None
-    if type(decimals) is not int or not 0 <= decimals <= _MOST_DECIMALS:
-        raise ValueError(f"decimals is not a whole number from 0 to {_MOST_DECIMALS}")
-    return decimals
-
-
-def _read_asset(row: Any) -> tuple[Asset, ...]:
-    """The asset, only where it is described: its absence must not erase what is known."""
-    asset_id = _read_id(row)
-    params = row.get("asset-params") if asset_id is not None else None
-    if not isinstance(params, Mapping):
-        return ()
-    try:
-        decimals = _read_decimals(row)
-    except ValueError:
-        return ()
-    return (
-        Asset(
-            str(asset_id),
-            "fungible",
-            symbol=_read_text(params, "unit-name"),
-            name=_read_text(params, "name"),
-            decimals=decimals,
-            metadata=canonical_json(params),
-        ),
-    )
-
-
-def _read_text(params: Mapping[str, Any], key: str) -> str | None:
-    """A name from its exact bytes: the plain twin is missing whenever a rune does not print."""
-    exact, plain = params.get(f"{key}-b64"), params.get(key)
-    if type(exact) is str:
-        try:
-            return clean_text(base64.b64decode(exact, validate=True).decode("utf-8", "replace")) or None
-        except (binascii.Error, ValueError):
-            pass  # not base64: the plain twin is all there is
-    return (clean_text(plain) or None) if type(plain) is str else None
+        return read_page(question, body)
 
 
 def _said(body: bytes) -> str:
     """The node's own message, cleaned and short, with a space in front; empty when there is none."""
     try:
-        message = read_object(body, _WHAT).get("message")
+        message = read_object(body, "algorand error").get("message")
     except BadPage:
         return ""
     if type(message) is not str:

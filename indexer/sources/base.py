@@ -129,7 +129,7 @@ _QUICK_DECODER: Final = msgspec.json.Decoder(float_hook=Inexact)
 #: Whatever a quick reader raises: the slow one decides what these bytes are.
 _NO_OPINION: Final = (msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 
-#: Every digit as "0": a run of them shows where an integer may be absurdly long, which the quick reader takes.
+#: Every digit as "0": a run of them shows where an integer may be absurdly long, which the quick one takes.
 _DIGITS_ALIKE: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_RUN: Final = b"0" * _LONGEST_INTEGER
 

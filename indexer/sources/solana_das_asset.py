@@ -7,7 +7,6 @@ revision. Absent and null mean the same here, and any value may be of any type. 
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any, Final
 
 import base58
@@ -18,6 +17,10 @@ from indexer.sources.base import Inexact, canonical_json, clean_text, whole_numb
 
 _LARGEST_UINT64: Final = 2**64 - 1
 _ADDRESS: Final = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,44}")
+_LONGEST_KEY: Final = 44
+#: Between these are the numbers of exactly 32 bytes, the first of which is not zero.
+_LOWEST_RANK: Final = base58.b58encode_int(2**248).decode("ascii").rjust(_LONGEST_KEY, "1")
+_HIGHEST_RANK: Final = base58.b58encode_int(2**256 - 1).decode("ascii")
 _CURRENCY: Final = re.compile(r"[A-Za-z0-9$._-]{1,20}")
 
 #: Parts of an item that belong to its owner, or change without the asset changing.
@@ -25,21 +28,26 @@ _NOISE: Final[Mapping[str, tuple[str, ...]]] = {
     "token_info": ("balance", "associated_token_address", "price_info"),
     "compression": ("seq",),
 }
+_UNORDERED: Final = ("authorities", "creators", "grouping")
 
 
-@lru_cache(maxsize=4096)  # an id is needed for the order, the key and the next cursor of one page
-def decode_key(text: str) -> bytes | None:
-    """The 32 bytes of an address or asset id, or None. Their order is the order of the list."""
+def rank_key(text: str) -> str | None:
+    """Text that sorts as the 32 bytes of this address or asset id do; None where it is none.
+
+    Base58 digits are in the order of ASCII, and its zero is "1": padded to one length, numbers sort as texts.
+    """
     if _ADDRESS.fullmatch(text) is None:
         return None
-    raw = base58.b58decode(text)
-    return raw if len(raw) == 32 else None
+    rank = text.rjust(_LONGEST_KEY, "1")
+    # In front, every "1" is a byte of its own: too rare to be quick about.
+    is_key = len(base58.b58decode(text)) == 32 if text[0] == "1" else _LOWEST_RANK <= rank <= _HIGHEST_RANK
+    return rank if is_key else None
 
 
 def read_id(row: Any) -> str | None:
     """The id of a listed row, where it can be read."""
-    asset_id = row.get("id") if isinstance(row, Mapping) else None
-    return asset_id if type(asset_id) is str and decode_key(asset_id) is not None else None
+    asset_id = row.get("id") if type(row) is dict else None
+    return asset_id if type(asset_id) is str and rank_key(asset_id) is not None else None
 
 
 def read_failed(owner: str, row: Any) -> Unreadable:
@@ -48,13 +56,12 @@ def read_failed(owner: str, row: Any) -> Unreadable:
     return Unreadable("the server could not describe this asset", owner, asset_id)
 
 
-def read_item(owner: str, item: Any) -> Holding | Unreadable | None:
-    """None for a burnt asset: it keeps its owner, yet nobody holds it."""
-    asset_id = read_id(item)
+def read_item(owner: str, asset_id: str | None, item: Any) -> Holding | Unreadable | None:
+    """None for a burnt asset: it keeps its owner, yet nobody holds it. ``asset_id`` is what `read_id` found."""
     if asset_id is None:
         return Unreadable("the asset id cannot be read", owner)
     ownership = item.get("ownership")
-    stated = ownership.get("owner") if isinstance(ownership, Mapping) else None
+    stated = ownership.get("owner") if type(ownership) is dict else None
     if type(stated) is str and stated not in ("", owner):
         raise BadPage("solana_das page: an asset belongs to another owner")
     if item.get("burnt") is True:
@@ -130,8 +137,8 @@ def read_asset(item: Mapping[str, Any]) -> Asset:
     """The asset of a readable item, the same for every owner."""
     ownership, token = item["ownership"], _part(item, "token_info")
     content = item.get("content")
-    named = content.get("metadata") if isinstance(content, Mapping) else None
-    named = named if isinstance(named, Mapping) else {}
+    named = content.get("metadata") if type(content) is dict else None
+    named = named if type(named) is dict else {}
     return Asset(
         item["id"],
         "nft" if ownership["ownership_model"] == "single" else "fungible",
@@ -148,27 +155,29 @@ def _read_text(value: Any) -> str | None:
 
 def _describe(item: Mapping[str, Any]) -> dict[str, Any]:
     """The item without its owner's part, and without what differs between identical calls."""
-    described = {key: value for key, value in item.items() if key != "ownership"}
+    described = dict(item)
+    described.pop("ownership", None)
     for key, noise in _NOISE.items():
-        if isinstance(described.get(key), Mapping):
-            described[key] = {name: value for name, value in described[key].items() if name not in noise}
-    for key in ("authorities", "creators", "grouping"):
-        described |= {key: _sorted(described[key])} if key in described else {}
+        if type(part := described.get(key)) is dict:
+            described[key] = {name: value for name, value in part.items() if name not in noise}
+    for key in _UNORDERED:
+        if key in described:
+            described[key] = _sorted(described[key])
     content = described.get("content")
-    if isinstance(content, Mapping) and "files" in content:
+    if type(content) is dict and "files" in content:
         described["content"] = {**content, "files": _sorted(content["files"])}
     return described
 
 
 def _sorted(value: Any) -> Any:
     """Lists that come out of a hash map upstream: their order says nothing."""
-    return sorted(value, key=canonical_json) if isinstance(value, list) and len(value) > 1 else value
+    return sorted(value, key=canonical_json) if type(value) is list and len(value) > 1 else value
 
 
 def read_price(owner: str, item: Mapping[str, Any]) -> tuple[Price, ...]:
     """The market price some servers add, exactly as written; nothing where it cannot be one."""
     price = _part(item, "token_info").get("price_info")
-    if not isinstance(price, Mapping):
+    if type(price) is not dict:
         return ()
     currency, stated = price.get("currency"), price.get("price_per_token")
     if type(currency) is not str or _CURRENCY.fullmatch(currency) is None:

@@ -15,7 +15,7 @@ from typing import Final, Literal
 import zstandard
 from psycopg.rows import class_row
 
-from indexer.errors import LeaseLost
+from indexer.errors import BadPage, LeaseLost
 from indexer.recognition import KnownList, KnownPage, Steady
 from indexer.records import NO_FACTS, Cursor, Facts
 from indexer.sources import READER
@@ -60,6 +60,10 @@ def pack_known(body: bytes, sha256: bytes, steady: Steady, known: KnownPage) -> 
     replaced = known.base_length - (len(body) - (steady.end - steady.start))
     splice = _SPLICE.pack(steady.start, replaced) + body[steady.start : steady.end]
     return Body(sha256, "splice", len(body), splice, known.base_sha256)
+
+
+#: What unpacking and parsing stored bytes raise when a hand or a disk has changed them.
+UNREADABLE: Final = (BadPage, ValueError, struct.error, zstandard.ZstdError)
 
 
 @dataclass(frozen=True, slots=True)

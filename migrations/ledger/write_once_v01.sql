@@ -131,3 +131,21 @@ COMMENT ON FUNCTION ledger.require_watch_and_asset() IS 'Refuses versions of wat
 CREATE TRIGGER holding_version_has_watch_and_asset AFTER INSERT ON ledger.holding_version
     REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.require_watch_and_asset();
+
+-- A snapshot before one that is there already would change answers that were given.
+CREATE FUNCTION ledger.refuse_backdating() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM ledger.snapshot AS s
+        WHERE s.watch_id = NEW.watch_id AND s.state = 'published' AND s.snapshot_at >= NEW.snapshot_at
+    ) THEN
+        RAISE EXCEPTION 'watch % has a snapshot at % or later', NEW.watch_id, NEW.snapshot_at
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION ledger.refuse_backdating() IS 'Refuses a published snapshot that is not the latest of its watch.';
+
+CREATE TRIGGER snapshot_moves_forward BEFORE INSERT ON ledger.snapshot
+    FOR EACH ROW WHEN (NEW.snapshot_at IS NOT NULL)
+    EXECUTE FUNCTION ledger.refuse_backdating();

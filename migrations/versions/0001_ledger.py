@@ -35,6 +35,7 @@ def downgrade() -> None:
     for table in _TABLES.split(", "):
         op.execute(f"DROP TABLE ledger.{table}")
     op.execute("DROP FUNCTION ledger.refuse_change(), ledger.require_watch_and_asset()")
+    op.execute("DROP FUNCTION ledger.refuse_backdating()")
     op.execute("DROP FUNCTION ledger.drop_raw_before(date)")
     op.execute("DROP FUNCTION ledger.ensure_raw_partitions(date, integer)")
     op.execute("DROP DOMAIN ledger.instant")

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import sql
 
 from indexer import embedded
+from tests.benchmarks.machine import Backends, no_backends
 
 _GIVEN: Final = "INDEXER_TEST_DATABASE__URL"
 
@@ -75,6 +76,22 @@ def count(url: str, query: str) -> int:
         row = connection.execute(query.encode()).fetchone()
     assert row is not None
     return int(row[0])
+
+
+@contextmanager
+def sessions(server_url: str, database_url: str) -> Iterator[Backends]:
+    """Who works in a database right now, for a server on this machine."""
+    if urlsplit(server_url).hostname not in {"127.0.0.1", "localhost", None}:
+        yield no_backends
+        return
+    name = urlsplit(database_url).path.lstrip("/")
+    with psycopg.connect(server_url, autocommit=True) as connection:
+
+        def find() -> list[int]:
+            rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE datname = %s", [name])
+            return [row[0] for row in rows.fetchall()]
+
+        yield find
 
 
 @dataclass(frozen=True, slots=True)

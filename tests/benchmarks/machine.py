@@ -3,7 +3,7 @@
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,17 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 #: How often memory is looked at. A peak shorter than this may be missed.
 _LOOK_SECONDS: Final = 0.05
 
+#: The database's processes are looked at every so many looks.
+_LOOKS_PER_BACKEND_LOOK: Final = 4
+
+#: Process numbers of the database's sessions at this moment.
+Backends = Callable[[], Sequence[int]]
+
+
+def no_backends() -> Sequence[int]:
+    """For runs without a database, or with one on another machine."""
+    return ()
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -22,6 +33,8 @@ class Taken:
     seconds: float
     #: Of all its processes, the database's not included.
     cpu_seconds: float
+    #: Of the database's sessions that it used, as far as they were seen before they ended.
+    database_cpu_seconds: float
     #: Resident memory of all its processes together, at its worst.
     peak_bytes: int
     #: What it wrote to stdout.
@@ -35,9 +48,11 @@ class RunFailed(Exception):
 class _Watcher(threading.Thread):
     """Adds up the resident memory of a process and its children while they live."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, backends: Backends) -> None:
         super().__init__(daemon=True)
         self._root = psutil.Process(pid)
+        self._backends = backends
+        self._backend_cpu: dict[int, float] = {}
         self._done = threading.Event()
         self.peak_bytes = 0
         self._cpu: dict[int, float] = {}
@@ -47,9 +62,24 @@ class _Watcher(threading.Thread):
         """User and system time of every process seen."""
         return sum(self._cpu.values())
 
+    @property
+    def database_cpu_seconds(self) -> float:
+        """The same of the database's sessions."""
+        return sum(self._backend_cpu.values())
+
     def run(self) -> None:
+        looks = 0
         while not self._done.wait(_LOOK_SECONDS):
             self.look()
+            looks += 1
+            if looks % _LOOKS_PER_BACKEND_LOOK == 0:
+                self._look_at_backends()
+
+    def _look_at_backends(self) -> None:
+        for pid in self._backends():
+            with suppress(psutil.Error):
+                times = psutil.Process(pid).cpu_times()
+                self._backend_cpu[pid] = times.user + times.system
 
     def look(self) -> None:
         """Take one sample."""
@@ -68,7 +98,13 @@ class _Watcher(threading.Thread):
         self.join()
 
 
-def run_measured(command: Sequence[str], folder: Path, environment: Mapping[str, str], name: str) -> Taken:
+def run_measured(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    name: str,
+    backends: Backends = no_backends,
+) -> Taken:
     """Run to the end; stderr goes to ``<name>.log`` in ``folder``. Raises RunFailed."""
     log = folder / f"{name}.log"
     with log.open("wb") as errors:
@@ -76,7 +112,7 @@ def run_measured(command: Sequence[str], folder: Path, environment: Mapping[str,
         with subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=errors
         ) as process:
-            watcher = _Watcher(process.pid)
+            watcher = _Watcher(process.pid, backends)
             watcher.start()
             assert process.stdout is not None
             output = process.stdout.read().decode()
@@ -86,4 +122,4 @@ def run_measured(command: Sequence[str], folder: Path, environment: Mapping[str,
     if code != 0:
         words = (log.read_text(errors="replace") + output)[-2000:]
         raise RunFailed(f"{name} ended with exit code {code}:\n{words}")
-    return Taken(seconds, watcher.cpu_seconds, watcher.peak_bytes, output)
+    return Taken(seconds, watcher.cpu_seconds, watcher.database_cpu_seconds, watcher.peak_bytes, output)

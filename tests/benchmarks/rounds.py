@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -43,6 +44,8 @@ class Measure:
     repetition: int
     seconds: float
     cpu_seconds: float
+    #: Of the database's sessions.
+    database_cpu_seconds: float
     peak_bytes: int
     database_bytes: int
     #: Of the tables with the result, after the scenario.
@@ -99,20 +102,23 @@ class _Stage:
         self._plan = plan
         self._contender = contender
         self._server = server
-        self._database = databases.database(server_url, contender.name.replace("-", "_"))
-        self._folder = tempfile.TemporaryDirectory(prefix="indexer-benchmark-")
+        self._server_url = server_url
+        self._held = ExitStack()
 
     def __enter__(self) -> "_Stage":
-        folder = Path(self._folder.__enter__())
-        url = self._database.__enter__()
+        with ExitStack() as held:
+            folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="indexer-benchmark-")))
+            name = self._contender.name.replace("-", "_")
+            url = held.enter_context(databases.database(self._server_url, name))
+            self._backends = held.enter_context(databases.sessions(self._server_url, url))
+            self._held = held.pop_all()
         self._task = Task(self._plan.book, self._server.base_url, url, folder)
         self._task.addresses.write_text("\n".join(self._plan.book.addresses()), encoding="utf-8")
         self._contender.prepare(self._task)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._database.__exit__(None, None, None)
-        self._folder.cleanup()
+        self._held.close()
 
     def perform(self, repetition: int) -> Iterator[Measure]:
         """All scenarios in order."""
@@ -129,6 +135,7 @@ class _Stage:
                 repetition=repetition,
                 seconds=sum(one.seconds for one in taken),
                 cpu_seconds=sum(one.cpu_seconds for one in taken),
+                database_cpu_seconds=sum(one.database_cpu_seconds for one in taken),
                 peak_bytes=max(one.peak_bytes for one in taken),
                 database_bytes=size.database,
                 history_bytes=size.history,
@@ -153,7 +160,7 @@ class _Stage:
         return self._run(Command(words, environment), "start-up").seconds
 
     def _run(self, command: Command, name: str) -> Taken:
-        return run_measured(command.words, self._task.folder, command.environment, name)
+        return run_measured(command.words, self._task.folder, command.environment, name, self._backends)
 
 
 def _check_outcomes(output: str) -> None:

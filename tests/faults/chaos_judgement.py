@@ -87,6 +87,8 @@ def _read(stand: Stand) -> list[Told]:
             rows = connection.execute(_HELD, [at, source, address, scope]).fetchall()
             certain = frozenset(as_position(row[:-1]) for row in rows if row[-1] != "carried")
             doubted = connection.execute(_DOUBTED, [at, at, source, address, scope]).fetchall()
-            mentioned = frozenset([*((row[0], row[1]) for row in rows), *((row[0], row[1]) for row in doubted)])
+            mentioned = frozenset(
+                [*((row[0], row[1]) for row in rows), *((row[0], row[1]) for row in doubted)]
+            )
             found.append(Told((source, address, scope), at, first, last, certain, mentioned))
         return found

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,8 +39,9 @@ class Ended:
 
 def start(stand: Stand, *arguments: str, crash_at: str = "") -> "subprocess.Popen[str]":
     """`indexer …` on this stand."""
+    program = (sys.executable, "-m", "tests.faults.mutant_program", stand.mutant) if stand.mutant else PROGRAM
     return subprocess.Popen(
-        [*PROGRAM, *arguments, "--config", str(stand.folder / "indexer.toml")],
+        [*program, *arguments, "--config", str(stand.folder / "indexer.toml")],
         cwd=stand.folder,
         env=build_environment(stand.environment | {"INDEXER_TEST_CRASH_AT": crash_at}),
         stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -61,7 +61,8 @@ class Stand:
     folder: Path
     #: Rounds of change so far.
     steps: int = 0
-    history: list[str] = field(default_factory=list)
+    #: A promise that processes of this stand break on purpose.
+    mutant: str = ""
 
     @property
     def world(self) -> World:
@@ -151,13 +152,14 @@ def built(
     folder: Path,
     world: World,
     settings: Mapping[str, str] | None = None,
-    max_page: Mapping[str, int] = MAX_PAGE,
+    secrets: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Stand]:
     """A stand on a migrated database."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "watched.yaml").write_text(world.watchlist_yaml(), encoding="utf-8")
     (folder / "indexer.toml").write_text('watchlists = ["watched.yaml"]\n', encoding="utf-8")
-    with Simulator(world, limits=dict.fromkeys(SOURCES), max_page=max_page) as simulator:
+    limits = dict.fromkeys(SOURCES)
+    with Simulator(world, limits=limits, max_page=MAX_PAGE, secrets=secrets) as simulator:
         environment = {"INDEXER_DATABASE__URL": url} | simulator.environment()
         environment |= {f"INDEXER_SOURCES__{name.upper()}__REQUESTS_PER_SECOND": "1000" for name in SOURCES}
         environment |= dict(settings or {})

@@ -10,8 +10,10 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
-from indexer import bootstrap
+from indexer import bootstrap, review
+from indexer.jobs import Engine
 from indexer.prune import Pruned, prune
 from indexer.replay import Report, replay
 from indexer.simulator.positions import SOURCES
@@ -20,6 +22,7 @@ from indexer.simulator.world import World
 from indexer.sources.base import Source
 from indexer.store.verify import Violation
 from indexer.verify import Findings, verify
+from tests.conftest import _create, _drop, _with_database
 from tests.integration.engine.stage import Fault, Stage
 
 __all__ = ["Fault", "Stage"]
@@ -40,11 +43,68 @@ def open_stage(url: str, folder: Path, sizes: Mapping[str, Sequence[int]] = SIZE
         yield Stage(simulator, url, folder, settings={"GUARD__CONFIRM_AFTER": "0s"})
 
 
+@contextmanager
+def cloned(server_url: str, url: str, number: int) -> Iterator[str]:
+    """A database of its own with everything that is in another one, to which nobody is connected."""
+    original = str(conninfo_to_dict(url)["dbname"])
+    name = f"{original}_{number}"
+    _create(server_url, name, original)
+    yield _with_database(server_url, name)
+    _drop(server_url, name)
+
+
 def crawl_rounds(stage: Stage, rounds: int) -> None:
     """A pass, and the world changes; so many times."""
     for step in range(rounds):
         stage.crawl()
         stage.world.change(step + 1)
+
+
+def live_eventfully(stage: Stage) -> None:
+    """All that can become of a list: believed, carried, confirmed, superseded, released, rejected, unwatched."""
+    crawl_rounds(stage, 2)
+    stage.sim.faults.add(Fault("hedera", "item_error", times=2))
+    stage.sim.faults.add(Fault("solana_das", "item_key_unreadable"))
+    crawl_rounds(stage, 1)
+    stage.sim.faults.add(Fault("algorand", "half_gone", times=None))
+    crawl_rounds(stage, 2)
+    stage.sim.faults.clear()
+    for word in ("release", "reject"):
+        stage.sim.faults.add(
+            Fault("loopring", "empty_200", address=stage.only_address("loopring"), times=None)
+        )
+        stage.crawl("loopring")
+        decide(stage, word)
+        stage.sim.faults.clear()
+        crawl_rounds(stage, 1)
+    stage.sim.faults.add(Fault("hedera", "empty_200", times=None))
+    stage.crawl("hedera")
+    stage.sim.faults.clear()
+    _look_away(stage)
+    crawl_rounds(stage, 1)
+
+
+def _look_away(stage: Stage) -> None:
+    """Some addresses are not watched for the time of one pass."""
+    everything = stage.world.watched
+    stage.world.watched = everything[::2]
+    stage.crawl()
+    stage.world.watched = everything
+
+
+def decide(stage: Stage, word: str) -> None:
+    """A person releases or rejects the one list that waits."""
+    snapshot = stage.value(
+        "SELECT snapshot_id FROM ledger.snapshot WHERE state = 'quarantined' AND resolution IS NULL"
+    )
+
+    async def release(engine: Engine) -> str:
+        return await review.release(engine.database, engine.config, engine.sources, snapshot)
+
+    async def reject(engine: Engine) -> str:
+        return await review.reject(engine.database, snapshot)
+
+    stage.run({"release": release, "reject": reject}[word])
 
 
 def tamper(stage: Stage, table: str, statement: str, **values: object) -> None:
@@ -105,10 +165,11 @@ def prune_stage(stage: Stage, keep: timedelta = A_MONTH, *, dry_run: bool = Fals
 
 
 _AGE_BODIES = """
-INSERT INTO ledger.raw_body (part_on, sha256, codec, length, body)
-SELECT DISTINCT ON (b.sha256) %(day)s, b.sha256, b.codec, b.length, b.body
+INSERT INTO ledger.raw_body (part_on, sha256, codec, base_sha256, length, body)
+SELECT DISTINCT ON (b.sha256) %(day)s, b.sha256, b.codec, b.base_sha256, b.length, b.body
 FROM ledger.raw_page AS p
-JOIN ledger.raw_body AS b ON b.part_on = p.part_on AND b.sha256 = p.sha256
+JOIN ledger.raw_body AS named ON named.part_on = p.part_on AND named.sha256 = p.sha256
+JOIN ledger.raw_body AS b ON b.part_on = named.part_on AND b.sha256 IN (named.sha256, named.base_sha256)
 WHERE p.crawl_id <= %(last)s AND p.part_on <> %(day)s
 ON CONFLICT DO NOTHING
 """
@@ -119,9 +180,9 @@ WITH taken AS (
 )
 INSERT INTO ledger.raw_page
     (part_on, crawl_id, kind, page_no, lease_epoch, fetched_at, http_status, request, cursor_in, cursor_out,
-     items, sha256)
+     items, sha256, steady_sha256)
 SELECT %(day)s, crawl_id, kind, page_no, lease_epoch, fetched_at, http_status, request, cursor_in, cursor_out,
-       items, sha256
+       items, sha256, steady_sha256
 FROM taken
 """
 
@@ -141,7 +202,7 @@ WHERE finished_at <= %(at)s
 
 def age_crawls(stage: Stage, age: timedelta = LONG_AGO) -> date:
     """Make every crawl so far, its pages and its pass this much older. What it proved keeps its instants."""
-    day = (stage.now() - age).date()
+    day = (stage.now() - age).date().replace(day=1)
     bind = {"day": day, "age": age, "last": last_crawl(stage), "at": stage.now()}
     stage.execute("SELECT ledger.ensure_raw_partitions(%(day)s, 1)", **bind)
     with psycopg.connect(stage.url) as connection:

@@ -1,0 +1,64 @@
+"""`indexer …` with one promise broken on purpose: ``python -m tests.faults.mutant_program MUTANT crawl …``.
+
+What a test cannot see broken, it does not protect. `test_mutants.py` runs the harness on these.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Final, cast
+
+from psycopg import AsyncConnection
+
+from indexer import commit
+from indexer.__main__ import main
+from indexer.crashpoints import reached
+from indexer.store import crawls, pages
+from indexer.store.database import Connection
+from indexer.store.pages import Advanced, RawPage
+from indexer.store.statements import Statements
+
+_FENCES: Final = re.compile(
+    rb"\s+AND (?:c\.lease_epoch = (?:n|done)\.epoch|c\.state = 'running'|lease_epoch = %\(epoch\)s|state = 'running')"
+    rb"|\s+AND n\.page_no = [^\n]*"
+)
+
+
+def cursor_first() -> None:
+    """The cursor is durable before its page."""
+    honest = pages.append
+
+    async def append(
+        connection: Connection, batch: Sequence[RawPage], lease: timedelta
+    ) -> dict[int, Advanced]:
+        dsn = connection.info.dsn
+        async with await AsyncConnection.connect(dsn, autocommit=True) as other:
+            for page in batch:
+                await other.execute(
+                    "UPDATE ledger.crawl SET cursor = %s, pages = pages + 1 WHERE crawl_id = %s",
+                    [page.cursor_out, page.crawl_id],
+                )
+        reached("page_durable")
+        await connection.execute(
+            "UPDATE ledger.crawl SET pages = pages - 1 WHERE crawl_id = ANY(%s)",
+            [[page.crawl_id for page in batch]],
+        )
+        return await honest(connection, batch, lease)
+
+    cast(Any, commit.pages).append = append
+
+
+def no_fence() -> None:
+    """Nobody asks whose crawl it is, or which page comes next."""
+    for module in (pages, crawls):
+        honest = cast(Any, module)._SQL
+        texts = {name: _FENCES.sub(b"", getattr(honest, name)) for name in honest}
+        cast(Any, module)._SQL = Statements(texts)
+
+
+MUTANTS: Final[dict[str, Callable[[], None]]] = {"cursor_first": cursor_first, "no_fence": no_fence}
+
+if __name__ == "__main__":
+    MUTANTS[sys.argv.pop(1)]()
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""The schema's way up and down, and that the tables in code, their comments and the database are one."""
+
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from sqlalchemy.schema import Column, Table
+
+from indexer.errors import DatabaseUnavailable, SchemaNotCurrent
+from indexer.store import migrations
+from indexer.store.tables import metadata
+from tests.conftest import _create as create_database
+from tests.conftest import _drop as drop_database
+from tests.conftest import _with_database as with_database
+
+_made = 0
+
+
+@pytest.fixture
+def empty_url(server_url: str, worker_id: str) -> Iterator[str]:
+    """A database with nothing in it."""
+    global _made  # noqa: PLW0603  one counter per process names the databases
+    _made += 1
+    name = f"indexer_empty_{worker_id}_{id(metadata)}_{_made}"
+    create_database(server_url, name, None)
+    yield with_database(server_url, name)
+    drop_database(server_url, name)
+
+
+def _value(url: str, query: str) -> object:
+    """The one value a query answers."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _objects(url: str) -> list[tuple[object, ...]]:
+    """Everything a migration can leave behind: relations, functions, types, schemas and roles' privileges."""
+    query = """
+        SELECT 'relation', n.nspname, c.relname, c.relkind::text, coalesce(c.relacl::text, '')
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname IN ('ledger', 'report')
+        UNION ALL
+        SELECT 'function', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid), coalesce(p.proacl::text, '')
+        FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+        WHERE n.nspname IN ('ledger', 'report')
+        UNION ALL
+        SELECT 'trigger', n.nspname, c.relname, t.tgname, ''
+        FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname IN ('ledger', 'report') AND NOT t.tgisinternal
+        UNION ALL
+        SELECT 'type', n.nspname, t.typname, t.typtype::text, ''
+        FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
+        WHERE n.nspname IN ('ledger', 'report') AND t.typtype = 'd'
+        ORDER BY 1, 2, 3, 4, 5
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def test_code_and_database_agree(template_url: str) -> None:
+    """What `alembic check` would find: nothing."""
+    assert migrations.differences(template_url) == []
+
+
+def test_up_down_up_ends_where_it_was(empty_url: str) -> None:
+    """Down leaves nothing of ours but the version table; up again makes exactly what the first up made."""
+    migrations.upgrade(empty_url)
+    first = _objects(empty_url)
+
+    migrations.downgrade(empty_url, "base")
+
+    left = {name for _, _, name, *_ in _objects(empty_url)}
+    assert left <= {"alembic_version", "alembic_version_pkc"}
+    assert migrations.current(empty_url) is None
+    migrations.upgrade(empty_url)
+    assert _objects(empty_url) == first
+    assert migrations.differences(empty_url) == []
+
+
+def test_every_step_down_goes_up_again(empty_url: str) -> None:
+    """Each revision alone is reversible, from the newest to the oldest."""
+    migrations.upgrade(empty_url)
+    everything = _objects(empty_url)
+    steps = 0
+
+    while (revision := migrations.current(empty_url)) is not None:
+        migrations.downgrade(empty_url, "-1")
+        assert migrations.current(empty_url) != revision
+        steps += 1
+
+    assert steps >= 2
+    migrations.upgrade(empty_url)
+    assert _objects(empty_url) == everything
+
+
+def test_an_upgrade_of_what_is_current_changes_nothing(template_url: str) -> None:
+    """Running it twice is running it once."""
+    before = _objects(template_url)
+
+    assert migrations.upgrade(template_url) == migrations.head()
+    assert _objects(template_url) == before
+
+
+def test_two_upgrades_at_once_are_one(empty_url: str) -> None:
+    """Two programs starting on an empty database: one migrates, the other waits and finds it done."""
+    together = threading.Barrier(2)
+    ended: list[object] = []
+
+    def upgrade() -> None:
+        together.wait(30)
+        try:
+            ended.append(migrations.upgrade(empty_url))
+        except Exception as error:  # noqa: BLE001  whatever it is, the test must see it
+            ended.append(error)
+
+    threads = [threading.Thread(target=upgrade) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert ended == [migrations.head()] * 2
+    assert migrations.differences(empty_url) == []
+    migrations.check(empty_url)
+
+
+def test_a_database_without_a_schema_says_what_to_type(empty_url: str) -> None:
+    """Never a traceback about a missing table."""
+    with pytest.raises(SchemaNotCurrent, match="`indexer db upgrade`"):
+        migrations.check(empty_url)
+
+
+def test_an_older_schema_says_what_to_type(empty_url: str) -> None:
+    """One revision back: the same command, and both revisions by name."""
+    migrations.upgrade(empty_url)
+    migrations.downgrade(empty_url, "-1")
+
+    with pytest.raises(SchemaNotCurrent, match=f"needs {migrations.head()}: run `indexer db upgrade`"):
+        migrations.check(empty_url)
+
+
+def test_a_newer_schema_says_to_upgrade_the_program(empty_url: str) -> None:
+    """A revision this program does not know is from a later one: the database is not to be touched."""
+    migrations.upgrade(empty_url)
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        connection.execute("UPDATE ledger.alembic_version SET version_num = '9999'")
+
+    with pytest.raises(SchemaNotCurrent, match="newer than this program knows .* upgrade the program"):
+        migrations.check(empty_url)
+
+
+def test_a_current_schema_is_fine(template_url: str) -> None:
+    """No error, no answer."""
+    migrations.check(template_url)
+
+
+@pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:9/nowhere", "mysql://somewhere/else"])
+def test_no_database_is_said_plainly(url: str) -> None:
+    """Unreachable, or no PostgreSQL at all: one sentence."""
+    with pytest.raises(DatabaseUnavailable) as raised:
+        migrations.check(url)
+
+    assert "\n" not in str(raised.value)
+
+
+def test_a_new_schema_violates_no_invariant(template_url: str) -> None:
+    """The view that finds bugs finds none where nothing has happened."""
+    assert _value(template_url, "SELECT count(*) FROM ledger.invariant_violation") == 0
+
+
+def _comment(url: str, table: Table, column: Column[object] | None = None) -> object:
+    number = 0 if column is None else list(table.columns).index(column) + 1
+    name = f"'{table.schema}.{table.name}'::regclass"
+    return _value(
+        url,
+        f"SELECT obj_description({name})" if column is None else f"SELECT col_description({name}, {number})",
+    )
+
+
+@pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: str(table.name))
+def test_every_table_and_column_explains_itself(template_url: str, table: Table) -> None:
+    """In the database as in the code: the same comment, and never none."""
+    assert table.comment
+    assert _comment(template_url, table) == table.comment
+    for column in table.columns:
+        assert column.comment, column.name
+        assert _comment(template_url, table, column) == column.comment, column.name
+
+
+def test_nothing_in_the_ledger_is_unexplained(template_url: str) -> None:
+    """Tables, views, their columns and functions that are in no model have their comment too."""
+    query = """
+        SELECT c.relname || coalesce('.' || a.attname, '')
+        FROM pg_class AS c
+        LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE c.relnamespace = 'ledger'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+          AND c.relname <> 'alembic_version'
+          AND (obj_description(c.oid, 'pg_class') IS NULL OR col_description(c.oid, a.attnum) IS NULL)
+        UNION ALL
+        SELECT p.oid::regprocedure::text FROM pg_proc AS p
+        WHERE p.pronamespace = 'ledger'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL
+        UNION ALL
+        SELECT t.typname FROM pg_type AS t
+        WHERE t.typnamespace = 'ledger'::regnamespace AND t.typtype = 'd' AND obj_description(t.oid, 'pg_type') IS NULL
+    """
+    with psycopg.connect(template_url, autocommit=True) as connection:
+        assert connection.execute(query.encode()).fetchall() == []
