@@ -26,8 +26,9 @@ def run_on(connection: Connection) -> None:
         transaction_per_migration=True,
         **COMPARISON,
     )
-    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+    # Without the time-out: another upgrade takes as long as it takes, and then there is nothing left to do.
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
     connection.execute(text("CREATE SCHEMA IF NOT EXISTS ledger"))
     connection.commit()
     try:

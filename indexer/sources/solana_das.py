@@ -16,8 +16,6 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, NamedTuple
 from urllib.parse import quote
 
-import base58
-
 from indexer.errors import (
     ApiError,
     BadPage,
@@ -30,7 +28,8 @@ from indexer.errors import (
 from indexer.records import Cursor, Facts, Holding, Page, Question, Request, Secrets, Unreadable
 from indexer.sources.base import Inexact, clean_text, need, read_object
 from indexer.sources.solana_das_asset import (
-    decode_key,
+    is_key,
+    rank,
     read_asset,
     read_failed,
     read_id,
@@ -88,7 +87,7 @@ class SolanaDas:
 
     def canonical_address(self, text: str) -> str:
         """The address itself: base58 has one spelling, and its case matters."""
-        if decode_key(text) is None:
+        if not is_key(text):
             raise ValueError(
                 "a Solana address is base58 (32 to 44 characters, no 0 O I l) of exactly 32 bytes"
             )
@@ -288,8 +287,9 @@ def _check_envelope(answer: Mapping[str, Any]) -> None:
 
 def _read_page(question: Question, result: Mapping[str, Any], items: list[Any], errors: list[Any]) -> Page:
     (owner,) = question.addresses
-    next_cursor = _read_next(question, result, items, errors)
-    rows = [read_item(owner, item) for item in items]
+    ids = [read_id(item) for item in items]
+    next_cursor = _read_next(question, result, ids, errors)
+    rows = [read_item(owner, asset_id, item) for asset_id, item in zip(ids, items, strict=True)]
     failed = [read_failed(owner, error) for error in errors]
     held = [item for row, item in zip(rows, items, strict=True) if isinstance(row, Holding)]
     return Page(
@@ -303,20 +303,19 @@ def _read_page(question: Question, result: Mapping[str, Any], items: list[Any], 
 
 
 def _read_next(
-    question: Question, result: Mapping[str, Any], items: list[Any], errors: list[Any]
+    question: Question, result: Mapping[str, Any], ids: list[str | None], errors: list[Any]
 ) -> Cursor | None:
     """Where the next page starts; None only after a page with nothing on it at all."""
     place = _place(question)
-    ids = [read_id(row) for row in items]
     if place.page is None:
         last = _check_order(place, ids, [read_id(row) for row in errors])
-        return Cursor(f"after:{last}") if items or errors else None
+        return Cursor(f"after:{last}") if ids or errors else None
     limit = _limit(question.facts)
     page = _page_number(place, limit)
     last = next((asset_id for asset_id in reversed(ids) if asset_id is not None), "")
     if result.get("page", page) != page or (last and last == place.last):
         raise BadPage(f"{_WHAT}: this is not page {page}, the page number was ignored")
-    return Cursor(f"page:{page + 1}:{limit}:{last}") if items or errors else None
+    return Cursor(f"page:{page + 1}:{limit}:{last}") if ids or errors else None
 
 
 def _page_number(place: _Place, limit: int) -> int:
@@ -324,22 +323,21 @@ def _page_number(place: _Place, limit: int) -> int:
     return ((place.page or 1) - 1) * place.limit // limit + 1
 
 
-def _decode_all(ids: list[str | None]) -> list[bytes]:
-    raws = [decode_key(asset_id) for asset_id in ids if asset_id is not None]
-    return [raw for raw in raws if raw is not None]
-
-
 def _check_order(place: _Place, ids: list[str | None], failed: list[str | None]) -> str:
     """The largest id listed. Ids that do not rise mean that the server ignored `after` or the direction."""
-    start = last = decode_key(place.after or "") or b""
-    for raw in _decode_all(ids):
-        if raw <= last:
+    start = last = (rank(place.after), place.after) if place.after else ("", "")
+    for listed in _rank_all(ids):
+        if listed <= last:
             raise BadPage(f"{_WHAT}: ids go backwards")
-        last = raw
-    raws = _decode_all(failed)
-    if any(raw <= start for raw in raws):
+        last = listed
+    undescribed = _rank_all(failed)
+    if any(listed <= start for listed in undescribed):
         raise BadPage(f"{_WHAT}: ids go backwards")
-    last = max([last, *raws])
+    last = max([last, *undescribed])
     if (ids or failed) and last == start:
         raise BadPage(f"{_WHAT}: no asset id can be read, so there is nothing to continue from")
-    return base58.b58encode(last).decode("ascii")
+    return last[1]
+
+
+def _rank_all(ids: list[str | None]) -> list[tuple[str, str]]:
+    return [(rank(asset_id), asset_id) for asset_id in ids if asset_id is not None]

@@ -31,23 +31,28 @@ _NOISE: Final[Mapping[str, tuple[str, ...]]] = {
 _UNORDERED: Final = ("authorities", "creators", "grouping")
 
 
-def rank_key(text: str) -> str | None:
-    """Text that sorts as the 32 bytes of this address or asset id do; None where it is none.
-
-    Base58 digits are in the order of ASCII, and its zero is "1": padded to one length, numbers sort as texts.
-    """
+def is_key(text: str) -> bool:
+    """Whether this is an address or asset id: base58 of exactly 32 bytes."""
     if _ADDRESS.fullmatch(text) is None:
-        return None
-    rank = text.rjust(_LONGEST_KEY, "1")
+        return False
     # In front, every "1" is a byte of its own: too rare to be quick about.
-    is_key = len(base58.b58decode(text)) == 32 if text[0] == "1" else _LOWEST_RANK <= rank <= _HIGHEST_RANK
-    return rank if is_key else None
+    return (
+        len(base58.b58decode(text)) == 32 if text[0] == "1" else _LOWEST_RANK <= rank(text) <= _HIGHEST_RANK
+    )
+
+
+def rank(key: str) -> str:
+    """Text that sorts as the bytes of this key do, which is the order of the list.
+
+    Base58 digits stand in the order of ASCII, and its zero is "1": padded to one length, numbers sort as texts.
+    """
+    return key.rjust(_LONGEST_KEY, "1")
 
 
 def read_id(row: Any) -> str | None:
     """The id of a listed row, where it can be read."""
     asset_id = row.get("id") if type(row) is dict else None
-    return asset_id if type(asset_id) is str and rank_key(asset_id) is not None else None
+    return asset_id if type(asset_id) is str and is_key(asset_id) else None
 
 
 def read_failed(owner: str, row: Any) -> Unreadable:

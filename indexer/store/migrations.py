@@ -4,6 +4,7 @@ Alembic runs them; migrations/env.py holds the advisory lock and the lock timeou
 """
 
 import re
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +21,9 @@ from sqlalchemy.schema import SchemaItem
 
 from indexer.errors import DatabaseUnavailable, SchemaNotCurrent
 from indexer.store.tables import metadata
+
+#: Alembic keeps the migration that runs in module globals: one at a time in a process.
+_ALEMBIC: Final = threading.Lock()
 
 
 def folder() -> Path:
@@ -97,7 +101,7 @@ def _move(url: str, direction: str, revision: str) -> str:
     engine = _engine(url)
     config = _config()
     try:
-        with engine.connect() as connection:
+        with _ALEMBIC, engine.connect() as connection:
             config.attributes["connection"] = connection
             getattr(command, direction)(config, revision)
     except OperationalError as error:

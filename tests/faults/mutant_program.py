@@ -46,15 +46,15 @@ def cursor_first() -> None:
         )
         return await honest(connection, batch, lease)
 
-    cast(Any, commit.pages).append = append
+    cast("Any", commit.pages).append = append
 
 
 def no_fence() -> None:
     """Nobody asks whose crawl it is, or which page comes next."""
     for module in (pages, crawls):
-        honest = cast(Any, module)._SQL
+        honest = cast("Any", module)._SQL
         texts = {name: _FENCES.sub(b"", getattr(honest, name)) for name in honest}
-        cast(Any, module)._SQL = Statements(texts)
+        cast("Any", module)._SQL = Statements(texts)
 
 
 MUTANTS: Final[dict[str, Callable[[], None]]] = {"cursor_first": cursor_first, "no_fence": no_fence}

@@ -1,4 +1,4 @@
-"""Thousands of damaged answers for each source: one of our errors or a page that keeps the laws, soon and small.
+"""Thousands of damaged answers for each source: one of our errors or a page that keeps the laws, and soon.
 
 `tests/unit/sources/test_damage.py` damages values by meaning; here bytes are damaged without any.
 """

@@ -1,4 +1,4 @@
-"""Whether a pass under a fault kept the promises: nothing wrong in history, and the outcome is as declared."""
+"""Whether a pass under a fault kept the promises: no wrong word in history, the outcome as declared."""
 
 from dataclasses import dataclass
 

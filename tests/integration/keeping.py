@@ -61,7 +61,7 @@ def crawl_rounds(stage: Stage, rounds: int) -> None:
 
 
 def live_eventfully(stage: Stage) -> None:
-    """All that can become of a list: believed, carried, confirmed, superseded, released, rejected, unwatched."""
+    """All that can become of a list: carried, confirmed, superseded, released, rejected, unwatched."""
     crawl_rounds(stage, 2)
     stage.sim.faults.add(Fault("hedera", "item_error", times=2))
     stage.sim.faults.add(Fault("solana_das", "item_key_unreadable"))
@@ -93,9 +93,9 @@ def _look_away(stage: Stage) -> None:
 
 
 def decide(stage: Stage, word: str) -> None:
-    """A person releases or rejects the one list that waits."""
+    """A person releases or rejects the newest list that waits."""
     snapshot = stage.value(
-        "SELECT snapshot_id FROM ledger.snapshot WHERE state = 'quarantined' AND resolution IS NULL"
+        "SELECT max(snapshot_id) FROM ledger.snapshot WHERE state = 'quarantined' AND resolution IS NULL"
     )
 
     async def release(engine: Engine) -> str:

@@ -1,7 +1,10 @@
 """The schema's way up and down, and that the tables in code, their comments and the database are one."""
 
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
@@ -104,8 +107,8 @@ def test_an_upgrade_of_what_is_current_changes_nothing(template_url: str) -> Non
     assert _objects(template_url) == before
 
 
-def test_two_upgrades_at_once_are_one(empty_url: str) -> None:
-    """Two programs starting on an empty database: one migrates, the other waits and finds it done."""
+def test_two_threads_upgrading_at_once_are_one(empty_url: str) -> None:
+    """Both end with a current schema, whoever came first."""
     together = threading.Barrier(2)
     ended: list[object] = []
 
@@ -124,7 +127,33 @@ def test_two_upgrades_at_once_are_one(empty_url: str) -> None:
 
     assert ended == [migrations.head()] * 2
     assert migrations.differences(empty_url) == []
+
+
+def test_an_upgrade_waits_for_the_one_that_runs(empty_url: str) -> None:
+    """However long another process takes: no error, and in the end nothing left to do."""
+    program = "import sys; from indexer.store import migrations; migrations.upgrade(sys.argv[1])"
+    with psycopg.connect(empty_url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(7201964001)")
+        waiting = [subprocess.Popen([sys.executable, "-c", program, empty_url]) for _ in range(2)]
+        # Longer than the lock time-out that is meant for busy tables.
+        waited = b"""
+            SELECT count(*) FROM pg_stat_activity
+            WHERE wait_event = 'advisory' AND datname = current_database()
+              AND clock_timestamp() - query_start > interval '5.5 seconds'
+        """
+        _wait_until(lambda: other.execute(waited).fetchone() == (2,))
+
+    assert [process.wait(60) for process in waiting] == [0, 0]
     migrations.check(empty_url)
+    assert migrations.differences(empty_url) == []
+
+
+def _wait_until(happened: Callable[[], bool]) -> None:
+    """Return when it happened; fail when it does not within half a minute."""
+    give_up_at = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < give_up_at, "it did not happen"
+        time.sleep(0.05)
 
 
 def test_a_database_without_a_schema_says_what_to_type(empty_url: str) -> None:

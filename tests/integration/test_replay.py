@@ -166,7 +166,8 @@ def test_rows_too_many_and_rows_too_few_are_told_apart(stage: Stage) -> None:
     tamper(
         stage,
         "holding_version",
-        "UPDATE ledger.holding_version SET sub_key = sub_key || '!' WHERE version_no = 1 AND valid_to IS NULL",
+        "UPDATE ledger.holding_version SET sub_key = sub_key || '!'"
+        " WHERE version_no = 1 AND valid_to IS NULL",
     )
 
     differences = replay_stage(stage).differences

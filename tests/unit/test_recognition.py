@@ -1,0 +1,104 @@
+"""Recognition: a page is skipped only when its question and steady bytes are those of the last list."""
+
+import hashlib
+import re
+from datetime import date
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from indexer.recognition import KnownList, KnownPage, find_steady
+from indexer.store.pages import StoredBody, pack, pack_known
+
+ROUND = re.compile(rb'"round":\s*(\d{1,20})')
+MONTH = date(2026, 11, 1)
+
+heads = st.binary(max_size=400).filter(lambda text: b'"round"' not in text)
+rounds = st.integers(min_value=0, max_value=2**64 - 1)
+
+
+def body_at(head: bytes, number: int, tail: bytes) -> bytes:
+    """A body like Algorand's, whose round stands between two steady parts."""
+    return head + b'"round":' + str(number).encode() + b"," + tail
+
+
+def known_page(body: bytes, cursor_in: str | None = None) -> KnownPage:
+    """The page as it is known once this body was published."""
+    digest = hashlib.sha256(body).digest()
+    return KnownPage(1, cursor_in, None, 3, digest, find_steady(body, ROUND).sha256, digest, len(body))
+
+
+@given(head=heads, tail=heads, before=rounds, after=rounds)
+def test_keeps_the_exact_bytes_of_a_recognised_page(
+    head: bytes, tail: bytes, before: int, after: int
+) -> None:
+    """A splice of the earlier body gives back exactly the bytes that came, whatever the lengths."""
+    old, new = body_at(head, before, tail), body_at(head, after, tail)
+    steady = find_steady(new, ROUND)
+    digest = hashlib.sha256(new).digest()
+    first = pack(old)
+    assert first.stored is not None
+
+    packed = pack_known(new, digest, steady, known_page(old))
+
+    base = StoredBody(first.codec, first.length, first.stored)
+    if packed.stored is None:
+        assert new == old
+    else:
+        assert StoredBody(packed.codec, packed.length, packed.stored, base).unpack() == new
+        assert packed.base_sha256 == hashlib.sha256(old).digest()
+
+
+@given(head=heads, tail=heads, before=rounds, after=rounds)
+def test_recognises_a_page_by_its_steady_part(head: bytes, tail: bytes, before: int, after: int) -> None:
+    """Only the round differs: the list is the same. Its height is read all the same."""
+    old, new = body_at(head, before, tail), body_at(head, after, tail)
+    steady = find_steady(new, ROUND)
+    known = KnownList(7, MONTH, {}, [known_page(old)])
+
+    found = known.recognise(1, None, {}, hashlib.sha256(new).digest(), steady)
+
+    assert found is known.pages[0]
+    assert steady.height == after
+
+
+@given(old=st.binary(max_size=200), new=st.binary(max_size=200))
+def test_any_other_difference_is_parsed(old: bytes, new: bytes) -> None:
+    """One byte outside of the round, and the page is not recognised."""
+    old, new = body_at(old, 5, b"]"), body_at(new, 6, b"]")
+    steady = find_steady(new, ROUND)
+    known = KnownList(7, MONTH, {}, [known_page(old)])
+
+    found = known.recognise(1, None, {}, hashlib.sha256(new).digest(), steady)
+
+    assert (found is not None) == (find_steady(old, ROUND).sha256 == steady.sha256 or old == new)
+
+
+def test_another_question_is_parsed() -> None:
+    """Same bytes to another cursor, other facts or beyond the known list say something else."""
+    body = body_at(b"[", 5, b"]")
+    digest, steady = hashlib.sha256(body).digest(), find_steady(body, ROUND)
+    known = KnownList(7, MONTH, {"mode": "a"}, [known_page(body, cursor_in="9")])
+
+    assert known.recognise(1, "9", {"mode": "a"}, digest, steady) is known.pages[0]
+    assert known.recognise(1, "8", {"mode": "a"}, digest, steady) is None
+    assert known.recognise(1, "9", {"mode": "b"}, digest, steady) is None
+    assert known.recognise(2, "9", {"mode": "a"}, digest, steady) is None
+
+
+def test_a_number_that_is_there_twice_is_not_told_apart() -> None:
+    """Two rounds in one body: nothing is left out, so nothing can be mistaken."""
+    body = b'{"round":1,"x":{"round":2}}'
+
+    assert find_steady(body, ROUND).sha256 is None
+    assert find_steady(b"{}", ROUND).sha256 is None
+
+
+def test_a_name_cannot_pose_as_the_round() -> None:
+    """Inside a JSON text the quotes are escaped, so the pattern does not match there."""
+    body = rb'{"name":"\"round\":7","round":9}'
+
+    steady = find_steady(body, ROUND)
+
+    assert steady.height == 9
+    assert body[steady.start : steady.end] == b"9"
