@@ -219,7 +219,8 @@ def canonical_json(value: object) -> str:
     except _NO_OPINION:  # a lone surrogate
         return _encode(_cleaned(value, 0))
     maybe_deep = text.count(b"{") + text.count(b"[") > _DEEPEST_DETAIL
-    if maybe_deep or b"\\u0000" in text:
+    # The first search is for one byte, which is so much faster that it comes first.
+    if maybe_deep or (b"\\" in text and b"\\u0000" in text):
         return _encode(_cleaned(value, 0))
     return text.decode("utf-8")
 

@@ -44,7 +44,7 @@ def is_key(text: str) -> bool:
 def rank(key: str) -> str:
     """Text that sorts as the bytes of this key do, which is the order of the list.
 
-    Base58 digits stand in the order of ASCII, and its zero is "1": padded to one length, numbers sort as texts.
+    Base58 digits stand in the order of ASCII, and zero is "1": padded to one length, numbers sort as texts.
     """
     return key.rjust(_LONGEST_KEY, "1")
 
@@ -62,7 +62,7 @@ def read_failed(owner: str, row: Any) -> Unreadable:
 
 
 def read_item(owner: str, asset_id: str | None, item: Any) -> Holding | Unreadable | None:
-    """None for a burnt asset: it keeps its owner, yet nobody holds it. ``asset_id`` is what `read_id` found."""
+    """None for a burnt asset: it keeps its owner, yet nobody holds it. ``asset_id`` is from `read_id`."""
     if asset_id is None:
         return Unreadable("the asset id cannot be read", owner)
     ownership = item.get("ownership")
@@ -163,8 +163,10 @@ def _describe(item: Mapping[str, Any]) -> dict[str, Any]:
     described = dict(item)
     described.pop("ownership", None)
     for key, noise in _NOISE.items():
-        if type(part := described.get(key)) is dict:
-            described[key] = {name: value for name, value in part.items() if name not in noise}
+        if type(described.get(key)) is dict:
+            part = described[key] = dict(described[key])
+            for name in noise:
+                part.pop(name, None)
     for key in _UNORDERED:
         if key in described:
             described[key] = _sorted(described[key])

@@ -20,7 +20,8 @@ from indexer.store.pages import Advanced, RawPage
 from indexer.store.statements import Statements
 
 _FENCES: Final = re.compile(
-    rb"\s+AND (?:c\.lease_epoch = (?:n|done)\.epoch|c\.state = 'running'|lease_epoch = %\(epoch\)s|state = 'running')"
+    rb"\s+AND (?:c\.)?lease_epoch = (?:n\.epoch|done\.epoch|%\(epoch\)s)"
+    rb"|\s+AND (?:c\.)?state = 'running'"
     rb"|\s+AND n\.page_no = [^\n]*"
 )
 

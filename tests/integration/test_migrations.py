@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from sqlalchemy.schema import Column, Table
+from sqlalchemy.schema import Table
 
 from indexer.errors import DatabaseUnavailable, SchemaNotCurrent
 from indexer.store import migrations
@@ -200,12 +200,11 @@ def test_a_new_schema_violates_no_invariant(template_url: str) -> None:
     assert _value(template_url, "SELECT count(*) FROM ledger.invariant_violation") == 0
 
 
-def _comment(url: str, table: Table, column: Column[object] | None = None) -> object:
-    number = 0 if column is None else list(table.columns).index(column) + 1
+def _comment(url: str, table: Table, column: int = 0) -> object:
+    """The comment of a table, or of its n-th column from 1."""
     name = f"'{table.schema}.{table.name}'::regclass"
     return _value(
-        url,
-        f"SELECT obj_description({name})" if column is None else f"SELECT col_description({name}, {number})",
+        url, f"SELECT col_description({name}, {column})" if column else f"SELECT obj_description({name})"
     )
 
 
@@ -214,9 +213,9 @@ def test_every_table_and_column_explains_itself(template_url: str, table: Table)
     """In the database as in the code: the same comment, and never none."""
     assert table.comment
     assert _comment(template_url, table) == table.comment
-    for column in table.columns:
+    for number, column in enumerate(table.columns, start=1):
         assert column.comment, column.name
-        assert _comment(template_url, table, column) == column.comment, column.name
+        assert _comment(template_url, table, number) == column.comment, column.name
 
 
 def test_nothing_in_the_ledger_is_unexplained(template_url: str) -> None:

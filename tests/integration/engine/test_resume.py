@@ -15,7 +15,7 @@ from indexer.jobs import Engine, Selection
 from indexer.simulator.positions import SOURCES
 from tests.integration.engine.conftest import OpenStage
 from tests.integration.engine.gate import Gate
-from tests.integration.engine.stage import Fault, Stage, outcomes
+from tests.integration.engine.stage import Fault, Outcome, Stage, outcomes
 
 #: Three pages of ten.
 SIZES = (25,)
@@ -31,7 +31,7 @@ def stop_at(stage: Stage, source: str, page: int) -> int:
     gate = Gate(stage.sim, source, page)
 
     async def one_pass(engine: Engine) -> None:
-        running = asyncio.create_task(jobs.run_pass(engine, Selection(None, None), lambda _progress: None))
+        running = asyncio.create_task(_one_pass(engine))
         await gate.reached()
         running.cancel()
         await asyncio.wait([running])
@@ -152,9 +152,9 @@ def test_two_passes_at_once_share_the_work(open_stage: OpenStage) -> None:
     """Two processes crawling the same list ask for every page once between them and tell the same outcomes."""
     stage = open_stage({source: (25, 13, 0) for source in SOURCES}, pages=10)
 
-    async def one_pass() -> Any:
+    async def one_pass() -> tuple[Outcome, ...]:
         async with bootstrap.engine(stage.config()) as engine:
-            return await jobs.run_pass(engine, Selection(None, None), lambda _progress: None)
+            return await _one_pass(engine)
 
     async def both() -> Any:
         return await asyncio.gather(one_pass(), one_pass())
@@ -169,22 +169,21 @@ def test_two_passes_at_once_share_the_work(open_stage: OpenStage) -> None:
     assert stage.differences() == {}
 
 
-def test_who_lost_the_lease_writes_nothing(open_stage: OpenStage) -> None:
-    """While a worker waits for page 2 its lease runs out and another finishes; its own page 2 is thrown away."""
+@pytest.mark.parametrize("answer", ["honest", "html_200", "expired_cursor", "status"])
+def test_who_lost_the_lease_writes_nothing(open_stage: OpenStage, answer: str) -> None:
+    """While a worker waits for page 2 its lease runs out and another finishes; whatever page 2 says then is dropped."""
     stage = open_stage({"hedera": SIZES}, pages=10)
     gate = Gate(stage.sim, "hedera", 2)
-    log = "SELECT crawl_id, kind, page_no, lease_epoch, sha256 FROM ledger.raw_page ORDER BY 1, 2, 3"
-
-    async def one_pass(engine: Engine) -> Any:
-        return await jobs.run_pass(engine, Selection(None, None), lambda _progress: None)
 
     async def both() -> Any:
         async with bootstrap.engine(stage.config()) as slow, bootstrap.engine(stage.config()) as fast:
-            waiting = asyncio.create_task(one_pass(slow))
+            waiting = asyncio.create_task(_one_pass(slow))
             await gate.reached()
             stage.execute("UPDATE ledger.crawl SET lease_until = clock_timestamp() - interval '1 second'")
-            outcome = await one_pass(fast)
-            before = stage.rows(log)
+            outcome = await _one_pass(fast)
+            before = _written(stage)
+            if answer != "honest":
+                stage.sim.faults.add(Fault("hedera", answer, page=2, status=404))
             gate.open()
             return outcome, await waiting, before
 
@@ -192,8 +191,40 @@ def test_who_lost_the_lease_writes_nothing(open_stage: OpenStage) -> None:
 
     assert fast == slow
     assert outcomes(list(fast)) == {"published": 1}
-    assert stage.rows(log) == before
-    assert [row["lease_epoch"] for row in before] == [1, 2, 2]
+    assert _written(stage) == before
+    epochs = stage.rows("SELECT lease_epoch FROM ledger.raw_page ORDER BY page_no")
+    assert [row["lease_epoch"] for row in epochs] == [1, 2, 2]
+    assert stage.differences() == {}
+
+
+async def _one_pass(engine: Engine) -> tuple[Outcome, ...]:
+    return await jobs.run_pass(engine, Selection(None, None), lambda _progress: None)
+
+
+def _written(stage: Stage) -> list[list[dict[str, Any]]]:
+    """Everything a worker could write about its crawl."""
+    tables = {"raw_page": "crawl_id, kind, page_no", "crawl": "crawl_id", "crawl_watch": "crawl_id, watch_id"}
+    return [stage.rows(f"SELECT * FROM ledger.{table} ORDER BY {keys}") for table, keys in tables.items()]
+
+
+def test_a_walk_that_breaks_costs_its_own_watches(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error nobody expected fails one crawl, is logged and told by its class only; all others are published."""
+    stage = open_stage({source: (4, 3) for source in SOURCES})
+
+    def break_it(*_: object) -> str:
+        raise ZeroDivisionError("something nobody thought of")
+
+    monkeypatch.setattr("indexer.sources.hedera.canonical_json", break_it)
+
+    found = stage.crawl()
+
+    assert outcomes([o for o in found if o.source == "hedera"]) == {"failed": 2}
+    assert outcomes([o for o in found if o.source != "hedera"]) == {"published": len(found) - 2}
+    assert {o.error for o in found if o.source == "hedera"} == {"internal error: the log has its traceback"}
+    monkeypatch.undo()
+    assert outcomes(stage.crawl("hedera")) == {"published": 2}
     assert stage.differences() == {}
 
 

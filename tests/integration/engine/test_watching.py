@@ -6,7 +6,7 @@ from indexer import bootstrap, jobs
 from indexer.jobs import Selection
 from tests.integration.engine.conftest import OpenStage
 from tests.integration.engine.gate import Gate
-from tests.integration.engine.stage import Stage, by_watch, outcomes
+from tests.integration.engine.stage import Fault, Stage, WatchKey, by_watch, outcomes
 
 _VERSIONS = """
 SELECT open_reason, close_reason, count(*) AS n FROM ledger.holding_version GROUP BY 1, 2 ORDER BY 1, 2 NULLS LAST
@@ -54,8 +54,6 @@ def test_an_address_put_back_begins_with_a_baseline(open_stage: OpenStage) -> No
 
 def test_taking_an_address_off_ends_its_doubts(open_stage: OpenStage) -> None:
     """Carried holdings and witnesses of an address nobody watches are settled as `unwatched`."""
-    from indexer.simulator.faults import Fault
-
     stage = open_stage({"hedera": (6, 4)})
     stage.crawl()
     stage.sim.faults.add(Fault("hedera", "empty_200", address=stage.only_address("hedera"), times=None))
@@ -74,17 +72,7 @@ def test_an_address_taken_off_in_the_middle_of_its_crawl_is_skipped(open_stage: 
     address = stage.only_address("hedera")
     gate = Gate(stage.sim, "hedera", 3)
 
-    async def take_off() -> dict[tuple[str, str, str], str]:
-        async with bootstrap.engine(stage.config()) as engine:
-            running = asyncio.create_task(jobs.run_pass(engine, Selection(None, None), lambda _progress: None))
-            await gate.reached()
-            stage.world.watched = stage.world.watched[1:]
-            async with bootstrap.engine(stage.config()) as other:
-                await jobs.apply_watchlist(other.database, other.config, other.sources, other.entries)
-            gate.open()
-            return dict(by_watch(list(await running)))
-
-    found = asyncio.run(take_off())
+    found = asyncio.run(_take_off_first(stage, gate))
 
     assert found["hedera", address, ""] == "skipped"
     assert sorted(found.values()) == ["published", "skipped"]
@@ -92,22 +80,36 @@ def test_an_address_taken_off_in_the_middle_of_its_crawl_is_skipped(open_stage: 
     assert stage.value("SELECT state FROM ledger.crawl ORDER BY crawl_id LIMIT 1") == "abandoned"
 
 
+async def _take_off_first(stage: Stage, gate: Gate) -> dict[WatchKey, str]:
+    """Run a pass, take the first address off while a request stands at the gate; the outcomes."""
+    async with bootstrap.engine(stage.config()) as engine:
+        running = asyncio.create_task(jobs.run_pass(engine, Selection(None, None), lambda _progress: None))
+        await gate.reached()
+        stage.world.watched = stage.world.watched[1:]
+        async with bootstrap.engine(stage.config()) as other:
+            await jobs.apply_watchlist(other.database, other.config, other.sources, other.entries)
+        gate.open()
+        return dict(by_watch(list(await running)))
+
+
 def test_one_of_a_batch_taken_off_costs_the_others_nothing(open_stage: OpenStage) -> None:
     """Of three addresses asked together one is taken off before the last page: the other two are published."""
     stage = open_stage({"okx_runes": (12, 9, 8)}, pages=10)
     gate = Gate(stage.sim, "okx_runes", 2)
 
-    async def take_off() -> dict[tuple[str, str, str], str]:
-        async with bootstrap.engine(stage.config()) as engine:
-            running = asyncio.create_task(jobs.run_pass(engine, Selection(None, None), lambda _progress: None))
-            await gate.reached()
-            stage.world.watched = stage.world.watched[1:]
-            async with bootstrap.engine(stage.config()) as other:
-                await jobs.apply_watchlist(other.database, other.config, other.sources, other.entries)
-            gate.open()
-            return dict(by_watch(list(await running)))
+    found = asyncio.run(_take_off_first(stage, gate))
 
-    found = asyncio.run(take_off())
+    assert sorted(found.values()) == ["published", "published", "skipped"]
+    assert stage.differences() == {}
+
+
+def test_a_batch_that_begins_again_still_tells_of_everybody(open_stage: OpenStage) -> None:
+    """One is taken off, then the cursor is lost: the new crawl covers two, and the pass tells of all three."""
+    stage = open_stage({"okx_runes": (12, 9, 8)}, pages=10)
+    stage.sim.faults.add(Fault("okx_runes", "expired_cursor", page=2))
+    gate = Gate(stage.sim, "okx_runes", 2)
+
+    found = asyncio.run(_take_off_first(stage, gate))
 
     assert sorted(found.values()) == ["published", "published", "skipped"]
     assert stage.differences() == {}

@@ -1,0 +1,112 @@
+"""A list that repeats the last published one is not parsed again, and nothing about it is less exact for that."""
+
+import asyncio
+import hashlib
+
+import psycopg
+import pytest
+
+from indexer.sources import SOURCES as CLASSES
+from indexer.store import pages
+from tests.integration.engine.conftest import OpenStage
+from tests.integration.engine.stage import Stage, outcomes
+
+#: Three pages of ten.
+SIZES = (25,)
+
+RECOGNISABLE = ["algorand", "hedera", "loopring", "solana_das"]
+
+
+def kept_bodies(stage: Stage) -> list[tuple[str, bytes, bytes]]:
+    """Codec, stated hash and exact bytes of every page in the log."""
+
+    async def read() -> list[tuple[str, bytes, bytes]]:
+        connection = await psycopg.AsyncConnection.connect(stage.url, autocommit=True)
+        async with connection:
+            cursor = await connection.execute(
+                "SELECT p.sha256, b.codec, b.length, b.body, base.codec, base.length, base.body"
+                " FROM ledger.raw_page AS p JOIN ledger.raw_body AS b USING (part_on, sha256)"
+                " LEFT JOIN ledger.raw_body AS base"
+                " ON base.part_on = b.part_on AND base.sha256 = b.base_sha256"
+            )
+            rows = await cursor.fetchall()
+        return [(row[1], row[0], pages.stored_body(row[1:4], row[4:]).unpack()) for row in rows]
+
+    return asyncio.run(read())
+
+
+def parsed_by(monkeypatch: pytest.MonkeyPatch, source: str) -> list[int]:
+    """Counts the pages the source parses from now on."""
+    parsed: list[int] = []
+    plain = CLASSES[source].parse
+
+    def counting(self: object, question: object, body: bytes) -> object:
+        parsed.append(len(body))
+        return plain(self, question, body)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(CLASSES[source], "parse", counting)
+    return parsed
+
+
+@pytest.mark.parametrize("source", RECOGNISABLE)
+def test_a_repeated_list_is_not_parsed(
+    open_stage: OpenStage, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Same bytes, apart from the round: unchanged, without reading one page again."""
+    stage = open_stage({source: SIZES}, pages=10)
+    stage.crawl()
+    if source == "algorand":
+        stage.world.advance(3)
+    parsed = parsed_by(monkeypatch, source)
+
+    found = stage.crawl()
+
+    assert outcomes(found) == {"unchanged": 1}
+    assert parsed == []
+    assert stage.differences() == {}
+    (first, second) = stage.rows("SELECT digest, holdings FROM ledger.snapshot ORDER BY snapshot_id")
+    assert first == second
+
+
+def test_the_bytes_stay_exact(open_stage: OpenStage) -> None:
+    """Algorand's round differs in every answer: each page is kept as it came, most as a few bytes."""
+    stage = open_stage({"algorand": SIZES}, pages=10)
+    for _ in range(4):
+        stage.crawl()
+        stage.world.advance(1)
+
+    bodies = kept_bodies(stage)
+
+    assert len(bodies) == 12
+    assert [codec for codec, _, _ in bodies].count("splice") == 9
+    assert all(hashlib.sha256(exact).digest() == digest for _, digest, exact in bodies)
+
+
+@pytest.mark.parametrize("source", RECOGNISABLE)
+@pytest.mark.parametrize("place", [0, 12, 24])
+def test_a_change_on_any_page_is_found(open_stage: OpenStage, source: str, place: int) -> None:
+    """Pages before the change were recognised and set aside; the list is folded whole all the same."""
+    stage = open_stage({source: SIZES}, pages=10)
+    stage.crawl()
+    (watch,) = stage.truth()
+    keys = sorted((item.asset_ref, item.sub_key) for item in stage.world.items(*watch))
+    stage.world.remove(*watch[:2], keys[place])
+
+    stage.crawl()
+    found = stage.crawl()
+
+    assert outcomes(found) in ({"published": 1}, {"unchanged": 1})
+    assert stage.differences() == {}
+
+
+def test_other_code_parses_again(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an upgrade of a source its pages are read by the new code once."""
+    stage = open_stage({"algorand": SIZES}, pages=10)
+    stage.crawl()
+    monkeypatch.setattr(pages, "READER", "another")
+    parsed = parsed_by(monkeypatch, "algorand")
+
+    found = stage.crawl()
+
+    assert outcomes(found) == {"unchanged": 1}
+    assert len(parsed) == 3
