@@ -19,6 +19,7 @@ from indexer.errors import (
     DatabaseUnavailable,
     IndexerError,
     LeaseLost,
+    ListCut,
     PublishTooSlow,
     RateLimited,
     Refused,
@@ -86,6 +87,9 @@ class Crawler:
         if isinstance(error, CursorRejected) and held.cursor_restarts < _CURSOR_RESTARTS:
             restarts = Restarts(held.window_restarts, held.drift_restarts, held.cursor_restarts + 1)
             return await self._restart(held, ending, restarts)
+        if isinstance(error, ListCut) and sum(held.open) > 1:
+            same = Restarts(held.window_restarts, held.drift_restarts, held.cursor_restarts)
+            return await self._restart(held, ending, same, parts=2)
         if isinstance(error, Refused):
             await self._database.steadily(lambda: self._pause(error))
             await self._give_up(held, ending, resumable=True)
@@ -98,10 +102,10 @@ class Crawler:
         named = not isinstance(error, ApiError) or text.startswith(self._source.name)
         return self._redact(text if named else f"{self._source.name}: {text}")
 
-    async def _restart(self, held: Claim, ending: Ending, restarts: Restarts) -> Outcome:
+    async def _restart(self, held: Claim, ending: Ending, restarts: Restarts, parts: int = 1) -> Outcome:
         async def write() -> None:
             async with self._database.transaction() as connection:
-                await crawls.restart(connection, held, ending, restarts)
+                await crawls.restart(connection, held, ending, restarts, parts)
                 reached("restart_written")
 
         return await self._unless_lost(write, "restarted")

@@ -23,8 +23,8 @@ from indexer.store.schedule import LookedAt
 
 _log = structlog.get_logger()
 
-#: Watches looked at in one transaction: a hundred milliseconds, so that nobody waits long for its locks.
-_BATCH: Final = 1_000
+#: Watches looked at in one transaction: some hundred milliseconds, so that nobody waits long for its locks.
+_BATCH: Final = 2_000
 
 #: A source that is switched off is not looked at; switching it on looks at everything.
 _SWITCHED_OFF: Final = timedelta(hours=1)

@@ -16,6 +16,7 @@
         ├── CursorRejected        abandon the crawl and start again from page 1
         ├── RequestRejected       the crawl fails: this question will never be answered
         └── BadPage               the crawl fails: the body is kept, nothing changes
+            └── ListCut           ask again for fewer addresses at once, if there were several
 
 Messages carry what happened with its values: the request's template, never its URL, a key or a body.
 """
@@ -101,3 +102,7 @@ class RequestRejected(ApiError):
 
 class BadPage(ApiError):
     """An answer that cannot be believed: wrong shape, wrong type, a loop. Its body is kept."""
+
+
+class ListCut(BadPage):
+    """A list that may end where the API stops listing: ask for fewer addresses at once."""

@@ -5,6 +5,7 @@ when it is not.
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -55,23 +56,29 @@ class ListSummary:
     first_reason: str = ""
     #: The digest of the list it repeats, where nobody parsed it.
     repeated: bytes | None = None
-    _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    #: Readable and unreadable items apart: a page does not say how they were mixed.
+    _stated: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    _doubts: "hashlib._Hash | None" = None
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 over the list as the API stated it, in the order of its pages."""
-        return self.repeated or self._digest.digest()
+        """SHA-256 over the list as the API stated it, in the order of its pages, wherever those were cut."""
+        if self.repeated is not None:
+            return self.repeated
+        if self._doubts is None:
+            return self._stated.digest()
+        whole = self._stated.copy()
+        whole.update(self._doubts.digest())
+        return whole.digest()
 
-    def add_holding(self, holding: Holding) -> None:
-        """Count one readable item."""
-        self._digest.update(
-            f"{holding.asset_ref}\x1f{holding.sub_key}\x1f{holding.amount}\x1f{holding.decimals}\x1f{holding.locked}"
-            f"\x1f{holding.frozen}\x1f{holding.delegate}\x1f{holding.details}\n".encode()
-        )
+    def add_stated(self, lines: Sequence[str]) -> None:
+        """Count readable items, one line for each."""
+        self._stated.update("".join(lines).encode())
 
     def add_unreadable(self, item: Unreadable) -> None:
         """Count one item that could not be read."""
-        self._digest.update(f"?{item.asset_ref}\x1f{item.sub_key}\n".encode())
+        self._doubts = self._doubts or hashlib.sha256()
+        self._doubts.update(f"{item.asset_ref}\x1f{item.sub_key}\n".encode())
         self.unkeyed += item.asset_ref is None
         self.first_reason = self.first_reason or item.reason
 
@@ -89,34 +96,36 @@ class Fold:
         self, page_no: int, page: Page, assets: Mapping[str, int]
     ) -> tuple[list[FoldRow], list[FoldPrice]]:
         """The rows and prices of the next page. ``assets`` numbers every asset the page names."""
-        rows = list(self._holding_rows(page_no, page.holdings, assets))
+        rows = self._holding_rows(page_no, page.holdings, assets)
         rows.extend(self._unreadable_rows(page_no, page.unreadable, assets))
         return rows, list(self._prices(page_no, page.prices, assets))
 
     def _holding_rows(
         self, page_no: int, holdings: Sequence[Holding], assets: Mapping[str, int]
-    ) -> Iterator[FoldRow]:
-        for holding in holdings:
-            watch_id = self._watches.get(holding.address)
+    ) -> list[FoldRow]:
+        """A million times per crawl of a large account: every name is looked up as seldom as possible."""
+        rows: list[FoldRow] = []
+        stated: dict[int, list[str]] = {watch_id: [] for watch_id in self.summaries}
+        watches, ordinal, make = self._watches, self._ordinal, tuple.__new__
+        for one in holdings:
+            watch_id = watches.get(one.address)
             if watch_id is None:
                 continue
-            self.summaries[watch_id].add_holding(holding)
-            self._ordinal += 1
-            yield FoldRow(
-                watch_id,
-                assets[holding.asset_ref],
-                holding.sub_key,
-                self._ordinal,
-                page_no,
-                True,
-                holding.amount,
-                holding.decimals,
-                holding.locked,
-                holding.frozen,
-                holding.delegate,
-                holding.details,
-                None,
+            ordinal += 1
+            asset_ref, sub_key, amount, decimals = one.asset_ref, one.sub_key, one.amount, one.decimals
+            locked, frozen, delegate, details = one.locked, one.frozen, one.delegate, one.details
+            # Only a delegate may be any text: in quotes it cannot pass for None, nor for the end of the line.
+            quoted = None if delegate is None else json.dumps(delegate)
+            stated[watch_id].append(
+                f"{asset_ref}\x1f{sub_key}\x1f{amount}\x1f{decimals}\x1f{locked}\x1f{frozen}\x1f{quoted}\x1f{details}\n"
             )
+            number = assets[asset_ref]
+            cells = (watch_id, number, sub_key, ordinal, page_no, True, amount, decimals)
+            rows.append(make(FoldRow, (*cells, locked, frozen, delegate, details, None)))
+        self._ordinal = ordinal
+        for watch_id, lines in stated.items():
+            self.summaries[watch_id].add_stated(lines)
+        return rows
 
     def _unreadable_rows(
         self, page_no: int, items: Sequence[Unreadable], assets: Mapping[str, int]

@@ -16,9 +16,9 @@ from indexer.config import Config, missing_secrets
 from indexer.crashpoints import reached
 from indexer.crawl import REFUSED_PAUSE
 from indexer.crawl import Progress as PageSeen
-from indexer.errors import UsageError
+from indexer.errors import IndexerError, LeaseLost, UsageError
 from indexer.sources.base import Source
-from indexer.store import pages, passes, watching
+from indexer.store import crawls, pages, passes, watching
 from indexer.store.database import Database
 from indexer.store.passes import Outcome, Selected
 from indexer.store.watching import WantedSource, WantedWatch, WatchlistChange
@@ -150,8 +150,9 @@ async def run_pass(
     await running.run(sorted({watch.source for watch in prepared.crawled}))
     outcomes = await engine.database.steadily(lambda: _finish(engine.database, prepared.number))
     reached("pass_finished")
-    skipped = [_skip(engine.config, watch) for watch in prepared.skipped]
-    return tuple(sorted([*outcomes, *skipped], key=lambda item: (item.source, item.address, item.scope)))
+    told = [item for item in outcomes if is_crawled(engine.config, item.source)]
+    told += [_skip(engine.config, watch) for watch in prepared.skipped]
+    return tuple(sorted(told, key=lambda item: (item.source, item.address, item.scope)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +247,7 @@ class _RunningPass:
         try:
             while True:
                 claims = await worker.claim(source, free, self._number) if free > 0 else []
-                running |= {asyncio.create_task(worker.walk(source, claim)) for claim in claims}
+                running |= {asyncio.create_task(self._walk(source, claim)) for claim in claims}
                 if not running and not await database.steadily(lambda: self._unfinished(source)):
                     return
                 done, running = await _wait(running)
@@ -261,6 +262,25 @@ class _RunningPass:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+
+    async def _walk(self, source: str, claim: crawls.Claim) -> str:
+        """A walk that breaks costs its own watches, not the pass. Of its error only the class is stored."""
+        try:
+            return await self._engine.worker.walk(source, claim)
+        except IndexerError:
+            raise
+        except Exception as error:  # noqa: BLE001  the floor that logs and records what nobody expected
+            _log.exception("walk broke", source=source, crawl=claim.crawl_id)
+            ending = crawls.Ending(type(error).__name__, "internal error: the log has its traceback")
+        try:
+            await self._engine.database.steadily(lambda: self._fail(claim, ending))
+        except LeaseLost:
+            return "lost"
+        return "failed"
+
+    async def _fail(self, claim: crawls.Claim, ending: crawls.Ending) -> None:
+        async with self._engine.database.transaction() as connection:
+            await crawls.end(connection, claim, "failed", ending)
 
     async def _is_paused(self, source: str) -> bool:
         async with self._engine.database.connection() as connection:

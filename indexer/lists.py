@@ -133,8 +133,13 @@ def _lists(
     return [
         FoldedList(crawl, advanced[crawl.claim.crawl_id], known[watch], summaries[watch])
         for watch in crawl.covered.values()
-        if watch in known
+        if watch in known and _is_of_this_period(known[watch], advanced[crawl.claim.crawl_id])
     ]
+
+
+def _is_of_this_period(known: Known, advanced: Advanced) -> bool:
+    """Whether the list was begun while the watch was on the watchlist as it is now."""
+    return advanced.first_page_at is not None and known.watched_from <= advanced.first_page_at
 
 
 def _repeated(

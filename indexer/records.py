@@ -83,7 +83,7 @@ class Unreadable(msgspec.Struct, frozen=True, gc=False):
     sub_key: str = ""
 
 
-class Asset(msgspec.Struct, frozen=True, gc=False):
+class Asset(msgspec.Struct, frozen=True, weakref=True):
     """Facts about an asset itself, the same for every owner."""
 
     asset_ref: str

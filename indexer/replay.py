@@ -240,6 +240,7 @@ class _Replayer:
     def _known(self, judged: Judgement) -> Known:
         return Known(
             watch_id=self._watch.watch_id,
+            watched_from=judged.first_page_at,
             latest=judged.judged_at,
             baseline=self._baseline,
             proved_before=self._proved,

@@ -32,6 +32,9 @@ TRIAL: Final = timedelta(minutes=1)
 #: A poll that cannot reach the database for this long gives up; the next one tries again.
 _PATIENCE_SECONDS: Final = 5.0
 
+#: What other processes make due is seen this soon, however rarely this one ticks.
+_LONGEST_POLL_SECONDS: Final = 2.0
+
 #: How long a stopping process waits for commits in hand and for its leases to be written.
 _HAND_BACK_SECONDS: Final = 2.0
 
@@ -142,7 +145,8 @@ class Shift:
     async def _rest(self) -> None:
         """Until a walk ends, somebody rings, or it is time to poll."""
         try:
-            async with asyncio.timeout(self._engine.config.daemon.tick.total_seconds()):
+            tick = self._engine.config.daemon.tick.total_seconds()
+            async with asyncio.timeout(min(tick, _LONGEST_POLL_SECONDS)):
                 await self._bell.wait()
         except TimeoutError:
             pass

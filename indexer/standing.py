@@ -25,7 +25,7 @@ _PATIENCE_SECONDS: Final = 3.0
 
 #: A working part that was silent for so many of its beats is stuck; and never less than some seconds.
 _SILENT_BEATS: Final = 5
-_SILENT_SECONDS: Final = 15.0
+_SILENT_SECONDS: Final = 30.0
 
 
 class Standing:

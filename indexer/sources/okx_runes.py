@@ -20,7 +20,7 @@ import base58
 import bech32
 
 from indexer import errors
-from indexer.errors import ApiError, BadPage
+from indexer.errors import ApiError, BadPage, ListCut
 from indexer.records import Asset, Cursor, Holding, Page, Price, Question, Request, Secrets, Unreadable
 from indexer.sources.base import canonical_json, clean_text, need, read_object
 
@@ -155,8 +155,7 @@ def _canonical_segwit(text: str) -> str:
     symbols = [bech32.CHARSET.find(character) for character in address[3:]]
     if not text.isascii() or not 14 <= len(address) <= 90 or -1 in symbols:
         raise ValueError("not a bech32 address: wrong length or a character that bech32 does not use")
-    version = symbols[0]
-    checksum = bech32.bech32_polymod(bech32.bech32_hrp_expand("bc") + symbols)
+    version, checksum = symbols[0], bech32.bech32_polymod(bech32.bech32_hrp_expand("bc") + symbols)
     if checksum != (0x2BC830A3 if version else 1):  # BIP 350: bech32m from version 1 on
         raise ValueError(f"the {'bech32m' if version else 'bech32'} checksum is wrong: mistyped?")
     length = len(bech32.convertbits(symbols[1:-6], 5, 8, False) or ())
@@ -282,7 +281,7 @@ def _next_cursor(ours: Cursor | None, cursor: object, items: int) -> Cursor | No
         milestone = cursor if pages & (pages - 1) == 0 else milestone
         return Cursor(f"{rows}|{pages}|{quote(milestone, safe='')}|{cursor}")
     if rows == 1000:  # the documents speak of "maximum 1,000"
-        raise BadPage(f"{_WHAT}: the list ends at exactly 1,000 rows and may be cut: ask fewer addresses")
+        raise ListCut(f"{_WHAT}: the list ends at exactly 1,000 rows and may be cut: ask fewer addresses")
     return None
 
 

@@ -118,9 +118,9 @@ ORDER BY watch_id
 FOR UPDATE
 
 -- name: move_passes
--- Passes that waited for the old crawl wait for the new one.
+-- Passes that waited for the old crawl wait for the new one; for a watch it does not cover any more nothing changes.
 UPDATE ledger.pass_watch SET crawl_id = %(successor)s
-WHERE crawl_id = %(crawl)s
+WHERE crawl_id = %(crawl)s AND watch_id = ANY(%(watches)s) AND watch_id = ANY(%(watches)s)
 
 -- name: complete_crawls
 -- All watches of these crawls have a verdict.

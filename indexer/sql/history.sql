@@ -58,6 +58,7 @@ FOR NO KEY UPDATE
 -- name: read_watches
 -- What is known of each watch before this publish. No row: it is not watched any more.
 SELECT p.watch_id,
+       p.watched_from::timestamptz AS watched_from,
        greatest(p.watched_from, last.snapshot_at, last.judged_at) AS latest,
        last.snapshot_id IS NULL AS baseline,
        coalesce(last.proves_absence, true) AS proved_before,
@@ -158,6 +159,15 @@ FROM unnest(
     %(watches)s::bigint[], %(crawls)s::bigint[], %(part_ons)s::date[], %(baselines)s::boolean[],
     %(unproved_before)s::boolean[], %(proves)s::boolean[], %(absences_needed)s::smallint[], %(witnesses)s::bigint[]
 ) AS n (watch_id, crawl_id, part_on, baseline, unproved_before, proves, absences_needed, witness)
+
+-- name: forbid_loops
+-- Right after a first load the statistics know nothing of a watch's versions, and comparing two long lists row by row
+-- takes minutes. Both lists are found by index or are small, so hashing is never wrong here.
+SET LOCAL enable_nestloop = off
+
+-- name: allow_loops
+-- What follows looks few rows up by key.
+SET LOCAL enable_nestloop = on
 
 -- name: close_changed
 -- What is listed with other contents. A decimals that is not stated any more changes nothing.

@@ -64,6 +64,12 @@ FROM unnest(
 ) AS n (part_on, crawl_id, kind, page_no, epoch, fetched_at, status, request, cursor_in, cursor_out, items, sha256,
         steady_sha256)
 
+-- name: hold_crawl
+-- Whether the crawl is still ours, and until the end of the transaction nobody else's.
+SELECT crawl_id FROM ledger.crawl
+WHERE crawl_id = %(crawl)s AND lease_epoch = %(epoch)s AND state = 'running'
+FOR NO KEY UPDATE
+
 -- name: keep_rejected
 -- An answer that was not believed is evidence: keep its bytes.
 INSERT INTO ledger.raw_page

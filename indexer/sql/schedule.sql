@@ -2,7 +2,7 @@
 
 -- name: has_looks
 -- The one question of an idle tick; one index probe.
-SELECT EXISTS (SELECT FROM ledger.schedule WHERE look_at <= clock_timestamp())
+SELECT EXISTS (SELECT FROM ledger.schedule WHERE look_at <= statement_timestamp())
 
 -- name: lock_schedule
 -- One process at a time makes due crawls, so that watches of one rune share them. Nobody waits for it.
@@ -24,7 +24,7 @@ ON CONFLICT (watch_id) DO NOTHING
 
 -- name: look_at_all
 -- After a start or a change of intervals nothing is remembered: every watch is looked at again.
-UPDATE ledger.schedule SET look_at = clock_timestamp() WHERE look_at > clock_timestamp()
+UPDATE ledger.schedule SET look_at = clock_timestamp() WHERE look_at > statement_timestamp()
 
 -- name: remove_watches
 -- Watches that nobody watches any more.
@@ -40,17 +40,31 @@ SELECT n.watch_id, w.source_id AS source, a.address, w.scope, w.every, p.watched
 FROM (
     SELECT s.watch_id, s.look_at
     FROM ledger.schedule AS s
-    WHERE s.look_at <= clock_timestamp()
-    ORDER BY s.look_at, s.watch_id
+    WHERE s.look_at <= statement_timestamp()
+    ORDER BY s.look_at
     LIMIT %(most)s
 ) AS n
-JOIN ledger.watch AS w ON w.watch_id = n.watch_id
-JOIN ledger.address AS a ON a.address_id = w.address_id
-LEFT JOIN ledger.watch_period AS p ON p.watch_id = n.watch_id AND p.watched_to IS NULL
-LEFT JOIN ledger.crawl_watch AS mine ON mine.watch_id = n.watch_id AND mine.open
-LEFT JOIN ledger.crawl AS open ON open.crawl_id = mine.crawl_id
-LEFT JOIN ledger.snapshot AS witness
-    ON witness.watch_id = n.watch_id AND witness.state = 'quarantined' AND witness.resolution IS NULL
+-- Every LIMIT 1 makes an index probe of what the planner, with yesterday's statistics, might read whole.
+CROSS JOIN LATERAL (
+    SELECT x.source_id, x.address_id, x.scope, x.every FROM ledger.watch AS x WHERE x.watch_id = n.watch_id LIMIT 1
+) AS w
+CROSS JOIN LATERAL (SELECT x.address FROM ledger.address AS x WHERE x.address_id = w.address_id LIMIT 1) AS a
+LEFT JOIN LATERAL (
+    SELECT x.watched_from FROM ledger.watch_period AS x
+    WHERE x.watch_id = n.watch_id AND x.watched_to IS NULL
+    LIMIT 1
+) AS p ON true
+LEFT JOIN LATERAL (
+    SELECT x.crawl_id FROM ledger.crawl_watch AS x WHERE x.watch_id = n.watch_id AND x.open LIMIT 1
+) AS mine ON true
+LEFT JOIN LATERAL (
+    SELECT x.created_at FROM ledger.crawl AS x WHERE x.crawl_id = mine.crawl_id LIMIT 1
+) AS open ON true
+LEFT JOIN LATERAL (
+    SELECT x.judged_at FROM ledger.snapshot AS x
+    WHERE x.watch_id = n.watch_id AND x.state = 'quarantined' AND x.resolution IS NULL
+    LIMIT 1
+) AS witness ON true
 CROSS JOIN LATERAL (
     SELECT max(t.finished_at) AS ended_at,
            max(t.due_at) AS last_due,
@@ -98,7 +112,7 @@ SELECT s.source_id AS source, s.state,
            SELECT FROM ledger.crawl AS c
            WHERE c.source_id = s.source_id
              AND c.state IN ('pending', 'running')
-             AND c.next_attempt_at <= clock_timestamp()
+             AND c.next_attempt_at <= statement_timestamp()
              AND (c.state = 'pending' OR c.lease_until < clock_timestamp()
                   OR c.lease_owner NOT IN (SELECT worker FROM live))
        ) AS has_work

@@ -5,8 +5,8 @@ assets come again with every crawl.
 """
 
 import hashlib
-import json
-from collections.abc import Collection, Iterable, Mapping
+import weakref
+from collections.abc import Collection, Iterable, Mapping, Set
 from typing import Final
 
 from indexer.records import Asset
@@ -15,7 +15,7 @@ from indexer.store.database import Connection
 
 _SQL = statements.load("assets")
 
-#: Entries remembered before forgetting everything; some 150 bytes each.
+#: Assets remembered before forgetting everything; some 400 bytes each.
 _REMEMBERED: Final = 300_000
 
 
@@ -23,28 +23,43 @@ class AssetBook:
     """Numbers and digests that are committed. A cache: the database is asked for what is not in it."""
 
     def __init__(self) -> None:
-        self._numbers: dict[tuple[str, str], int] = {}
+        #: By network, then by reference.
+        self._numbers: dict[str, dict[str, int]] = {}
         self._digests: dict[int, bytes] = {}
+        #: The very object whose digest was last found to be the stored one, while anybody keeps it.
+        self._recognised: dict[str, dict[str, weakref.ref[Asset]]] = {}
 
-    def knows(self, network: str, refs: Iterable[str], assets: Iterable[Asset]) -> bool:
+    def knows(self, network: str, refs: Set[str], assets: Iterable[Asset]) -> bool:
         """Whether nothing about these assets has to be asked or written."""
-        numbers = self._numbers
-        return all((network, ref) in numbers for ref in refs) and all(
-            self._digests.get(numbers.get((network, asset.asset_ref), 0)) == digest_of(asset)
-            for asset in assets
-        )
+        numbers = self._numbers.get(network, {})
+        if not numbers.keys() >= refs:
+            return False
+        recognised = self._recognised.setdefault(network, {})
+        for asset in assets:
+            seen = recognised.get(asset.asset_ref)
+            if seen is not None and seen() is asset:
+                continue
+            if self._digests.get(numbers.get(asset.asset_ref, 0)) != digest_of(asset):
+                return False
+            recognised[asset.asset_ref] = weakref.ref(asset)
+        return True
 
     def numbers(self, network: str, refs: Iterable[str]) -> dict[str, int]:
         """The remembered numbers among these."""
-        found = ((ref, self._numbers.get((network, ref))) for ref in refs)
-        return {ref: number for ref, number in found if number is not None}
+        numbers = self._numbers.get(network, {})
+        return {ref: numbers[ref] for ref in refs if ref in numbers}
 
     def remember(self, network: str, numbers: Mapping[str, int], digests: Mapping[int, bytes]) -> None:
         """What a committed transaction found or wrote. Before its commit nobody else may rely on it."""
-        if len(self._numbers) > _REMEMBERED:
+        if sum(map(len, self._numbers.values())) > _REMEMBERED:
             self._numbers.clear()
             self._digests.clear()
-        self._numbers.update({(network, ref): number for ref, number in numbers.items()})
+            self._recognised.clear()
+        recognised = self._recognised.setdefault(network, {})
+        for ref, number in numbers.items():
+            if number in digests and digests[number] != self._digests.get(number):
+                recognised.pop(ref, None)  # it was recognised as what is stored no more
+        self._numbers.setdefault(network, {}).update(numbers)
         self._digests.update(digests)
 
 
@@ -94,5 +109,7 @@ def _columns(news: Mapping[int, tuple[Asset, bytes]]) -> dict[str, list[object]]
 
 def digest_of(asset: Asset) -> bytes:
     """SHA-256 of a description: equal descriptions, equal digests."""
-    facts = json.dumps([asset.kind, asset.symbol, asset.name, asset.decimals, asset.metadata])
-    return hashlib.sha256(facts.encode()).digest()
+    facts = (asset.kind, asset.symbol, asset.name, asset.decimals, asset.metadata)
+    # No text has a NUL in it (`sources.base.clean_text`), and nothing at all is not the text "None".
+    told = "\0".join(["" if fact is None else f"={fact}" for fact in facts])
+    return hashlib.sha256(told.encode()).digest()

@@ -155,28 +155,35 @@ class Restarts:
     cursor: int = 0
 
 
-async def restart(connection: Connection, held: Claim, ending: Ending, restarts: Restarts) -> None:
-    """Abandon a crawl and queue one that begins at page 1 in its place. Raises LeaseLost."""
+async def restart(
+    connection: Connection, held: Claim, ending: Ending, restarts: Restarts, parts: int = 1
+) -> None:
+    """Abandon a crawl and queue what begins at page 1 in its place, in so many parts. Raises LeaseLost."""
     cursor = await connection.execute(_SQL.read_open_watches, {"crawl": held.crawl_id})
     watches = [row[0] for row in await cursor.fetchall()]
-    successor = None
-    if watches:
-        cursor = await connection.execute(
-            _SQL.create_successor,
-            {
-                "crawl": held.crawl_id,
-                "window_restarts": restarts.window,
-                "drift_restarts": restarts.drift,
-                "cursor_restarts": restarts.cursor,
-            },
-        )
-        row = await cursor.fetchone()
-        successor = row[0] if row else None
-    await end(connection, held, "abandoned", ending, successor)
-    if successor is not None:
-        bind = {"crawl": held.crawl_id, "successor": successor, "watches": watches}
+    size = -(-len(watches) // parts) if watches else 1
+    shares = [watches[start : start + size] for start in range(0, len(watches), size)]
+    successors = [await _create_successor(connection, held, restarts) for _ in shares]
+    await end(connection, held, "abandoned", ending, successors[0] if successors else None)
+    for successor, share in zip(successors, shares, strict=True):
+        bind = {"crawl": held.crawl_id, "successor": successor, "watches": share}
         await connection.execute(_SQL.create_successor_watches, bind)
         await connection.execute(_SQL.move_passes, bind)
+
+
+async def _create_successor(connection: Connection, held: Claim, restarts: Restarts) -> int:
+    cursor = await connection.execute(
+        _SQL.create_successor,
+        {
+            "crawl": held.crawl_id,
+            "window_restarts": restarts.window,
+            "drift_restarts": restarts.drift,
+            "cursor_restarts": restarts.cursor,
+        },
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 async def count_pages(connection: Connection, held: Claim) -> int:

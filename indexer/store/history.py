@@ -3,7 +3,7 @@
 `publish.py` calls these in order inside one transaction; the database chooses the instant.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -27,6 +27,8 @@ class Known:
     """What is known of a watch before a publish."""
 
     watch_id: int
+    #: Since when it is watched: a list that was begun before says nothing about this period.
+    watched_from: datetime
     #: Nothing known is later than this.
     latest: datetime
     #: No snapshot was published since it is watched.
@@ -212,10 +214,16 @@ async def merge(
     ``sql``: the same statements on other tables (replay).
     """
     await connection.execute(sql.prepare_watches, _believed(believed))
-    steps = [sql.close_changed, sql.close_absent, sql.open_versions]
-    if doubts:
-        steps += [sql.close_spans, sql.open_spans]
     bind = {"instant": instant, "watches": [item.watch_id for item in believed]}
+    await connection.execute(_SQL.forbid_loops)
+    changed = await _run_steps(connection, [sql.close_changed, sql.close_absent], bind)
+    await connection.execute(_SQL.allow_loops)
+    steps = [sql.open_versions, sql.close_spans, sql.open_spans] if doubts else [sql.open_versions]
+    return changed | await _run_steps(connection, steps, bind)
+
+
+async def _run_steps(connection: Connection, steps: Sequence[bytes], bind: Mapping[str, object]) -> set[int]:
+    """The watches that any of these statements changed."""
     changed: set[int] = set()
     for step in steps:
         cursor = await connection.execute(step, bind)

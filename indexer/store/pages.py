@@ -240,7 +240,10 @@ class Rejected:
 
 
 async def keep_rejected(connection: Connection, page: Rejected) -> None:
-    """Keep the bytes of an answer that was not believed."""
+    """Keep the bytes of an answer that was not believed. Raises LeaseLost."""
+    held = await connection.execute(_SQL.hold_crawl, {"crawl": page.crawl_id, "epoch": page.lease_epoch})
+    if held.rowcount != 1:
+        raise LeaseLost(f"crawl {page.crawl_id} is in other hands")
     await connection.execute(_SQL.insert_bodies, _bodies([(page.part_on, page.body)]))
     await connection.execute(
         _SQL.keep_rejected,

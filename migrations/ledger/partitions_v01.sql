@@ -32,6 +32,8 @@ DECLARE
     part record;
     dropped integer := 0;
 BEGIN
+    -- Two callers at once would both find the same partition.
+    PERFORM pg_advisory_xact_lock(7201964005);
     IF before > (now() AT TIME ZONE 'UTC')::date - 7 THEN
         RAISE EXCEPTION 'raw pages younger than 7 days are not dropped' USING ERRCODE = 'invalid_parameter_value';
     END IF;

@@ -157,7 +157,13 @@ class Site:
 
     def wait_for(self, condition: str, at_least: int = 1) -> None:
         """Return when so many watches of crawls fulfil a condition."""
-        wait_until(lambda: self.count(condition) >= at_least, f"{at_least} × {condition}")
+
+        def is_there() -> bool:
+            for process in self.processes:
+                assert process.process.poll() in (None, 0, -9), process.read_log()[-2000:]
+            return self.count(condition) >= at_least
+
+        wait_until(is_there, f"{at_least} × {condition}")
 
     def close(self) -> None:
         """End what still runs."""

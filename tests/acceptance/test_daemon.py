@@ -361,3 +361,36 @@ def test_work_opens_a_door_only_when_asked(site: Site) -> None:
     assert "status door open" not in other.read_log()
     assert worker.stop()[0] == 0
     assert other.stop()[0] == 0
+
+
+def test_the_embedded_database_stops_with_the_daemon(tmp_path: Path) -> None:
+    """Without a server it starts its own, upgrades it, and leaves it in order within the same five seconds."""
+    world = World.build(3, {"hedera": (3,)})
+    with opened(tmp_path, "", world) as site:
+        site.extra_environment = {"INDEXER_DATABASE__DATA_DIR": str(tmp_path / "data")}
+        daemon = site.run_daemon()
+        daemon.wait_for_log("crawl finished")
+
+        code, seconds = daemon.stop()
+
+        assert code == 0, daemon.read_log()[-3000:]
+        assert seconds < STOP_SECONDS
+        assert list((tmp_path / "data").rglob("postmaster.pid")) == []
+        assert "Traceback" not in daemon.read_log()
+
+
+def test_it_stops_while_it_starts(tmp_path: Path) -> None:
+    """Somebody changes their mind before there is anything to stop."""
+    world = World.build(3, {"hedera": (3,)})
+    with opened(tmp_path, "", world) as site:
+        site.extra_environment = {"INDEXER_DATABASE__DATA_DIR": str(tmp_path / "data")}
+        daemon = site.run_daemon()
+        daemon.wait_for_log("status door open")
+
+        code, seconds = daemon.stop()
+
+        assert code == 0, daemon.read_log()[-3000:]
+        assert seconds < STOP_SECONDS
+        again = run_program(site.folder, "db", "check", environment=site.environment())
+        assert again.returncode in (0, 4), again.stderr
+        run_program(site.folder, "db", "stop", environment=site.environment())

@@ -11,11 +11,8 @@ from typing import Final
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
-#: How often memory is looked at. A peak shorter than this may be missed.
+#: How often memory and processor time are looked at. A peak shorter than this may be missed.
 _LOOK_SECONDS: Final = 0.05
-
-#: The database's processes are looked at every so many looks.
-_LOOKS_PER_BACKEND_LOOK: Final = 4
 
 #: Process numbers of the database's sessions at this moment.
 Backends = Callable[[], Sequence[int]]
@@ -33,7 +30,7 @@ class Taken:
     seconds: float
     #: Of all its processes, the database's not included.
     cpu_seconds: float
-    #: Of the database's sessions that it used, as far as they were seen before they ended.
+    #: Of the database's sessions that it used; one that lives shorter than a look is not seen.
     database_cpu_seconds: float
     #: Resident memory of all its processes together, at its worst.
     peak_bytes: int
@@ -68,12 +65,9 @@ class _Watcher(threading.Thread):
         return sum(self._backend_cpu.values())
 
     def run(self) -> None:
-        looks = 0
         while not self._done.wait(_LOOK_SECONDS):
             self.look()
-            looks += 1
-            if looks % _LOOKS_PER_BACKEND_LOOK == 0:
-                self._look_at_backends()
+            self._look_at_backends()
 
     def _look_at_backends(self) -> None:
         for pid in self._backends():

@@ -11,10 +11,10 @@ from typing import Any, Final, cast
 
 from psycopg import AsyncConnection
 
-from indexer import commit
 from indexer.__main__ import main
 from indexer.crashpoints import reached
-from indexer.store import crawls, pages
+from indexer.store import crawls
+from indexer.store import pages as log
 from indexer.store.database import Connection
 from indexer.store.pages import Advanced, RawPage
 from indexer.store.statements import Statements
@@ -28,14 +28,14 @@ _FENCES: Final = re.compile(
 
 def cursor_first() -> None:
     """The cursor is durable before its page."""
-    honest = pages.append
+    honest = log.append
 
     async def append(
-        connection: Connection, batch: Sequence[RawPage], lease: timedelta
+        connection: Connection, pages: Sequence[RawPage], lease: timedelta
     ) -> dict[int, Advanced]:
         dsn = connection.info.dsn
         async with await AsyncConnection.connect(dsn, autocommit=True) as other:
-            for page in batch:
+            for page in pages:
                 await other.execute(
                     "UPDATE ledger.crawl SET cursor = %s, pages = pages + 1 WHERE crawl_id = %s",
                     [page.cursor_out, page.crawl_id],
@@ -43,16 +43,16 @@ def cursor_first() -> None:
         reached("page_durable")
         await connection.execute(
             "UPDATE ledger.crawl SET pages = pages - 1 WHERE crawl_id = ANY(%s)",
-            [[page.crawl_id for page in batch]],
+            [[page.crawl_id for page in pages]],
         )
-        return await honest(connection, batch, lease)
+        return await honest(connection, pages, lease)
 
-    cast("Any", commit.pages).append = append
+    log.append = append
 
 
 def no_fence() -> None:
     """Nobody asks whose crawl it is, or which page comes next."""
-    for module in (pages, crawls):
+    for module in (log, crawls):
         honest = cast("Any", module)._SQL
         texts = {name: _FENCES.sub(b"", getattr(honest, name)) for name in honest}
         cast("Any", module)._SQL = Statements(texts)

@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -48,8 +49,9 @@ def run_chaos(stand: Stand, seconds: float, least_faults: int) -> None:
         while time.monotonic() < until or len(stand.simulator.faults.struck) < least_faults:
             chaos.act()
     (last,) = stand.rows("SELECT max(snapshot_at) FROM ledger.snapshot")[0]
+    assert isinstance(last, datetime)
     for moment in chaos.moments:
-        chaos.remember(min(moment.began, last))  # type: ignore[type-var]  # an instant: there was a pass
+        chaos.remember(min(moment.began, last))
     check_recovery(chaos)
 
 

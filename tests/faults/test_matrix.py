@@ -4,12 +4,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from indexer.simulator import World
-from tests.faults.kinds import KINDS, Kind
+from tests.faults.kinds import KINDS, Kind, Reaction
 from tests.faults.stand import PUBLISHED, Stand, built
 from tests.faults.verdicts import Before, Pass, find_deviations, find_lies
 
@@ -67,13 +68,13 @@ def stand(database_url: str, tmp_path: Path) -> Iterator[Stand]:
         yield made
 
 
-def check_fault(stand: Stand, kind: Kind, page: int | None = None) -> None:
+def check_fault(stand: Stand, kind: Kind) -> None:
     """Put the fault in force at every source that can have it, crawl, judge, lift it, crawl, judge again."""
     before = Before.of(stand)
     with other_host() as host:
         for source in kind.sources:
             address = next(row.address for row in stand.world.watchlist() if row.source == source)
-            stand.simulator.faults.add(kind.strike(source, address, host.origin, page))
+            stand.simulator.faults.add(kind.strike(source, address, host.origin))
         done = Pass(stand, before, stand.crawl())
 
         assert find_lies(done) == []
@@ -85,11 +86,12 @@ def check_fault(stand: Stand, kind: Kind, page: int | None = None) -> None:
 def check_recovery(stand: Stand) -> None:
     """Without faults history is the truth again; what needs two witnesses gets them."""
     stand.simulator.faults.clear()
-    for _ in range(2):
-        before = Before.of(stand)
-        done = Pass(stand, before, stand.crawl())
+    for source in (None, "solana_das", "loopring"):
+        done = Pass(stand, Before.of(stand), stand.crawl(source))
         assert {outcome.outcome for outcome in done.outcomes.values()} <= PUBLISHED
         assert find_lies(done) == []
+        if {watch: known.all for watch, known in stand.known().items()} == stand.truth():
+            break
     assert {watch: known.all for watch, known in stand.known().items()} == stand.truth()
 
 
@@ -97,3 +99,57 @@ def check_recovery(stand: Stand) -> None:
 def test_a_fault_has_its_declared_reaction_and_leaves_no_wrong_number(stand: Stand, kind: Kind) -> None:
     """The outcome is the declared one, history is the last believed truth, and the next pass recovers."""
     check_fault(stand, kind)
+
+
+#: Trouble that retrying cures, and pages at which it may last.
+RETRIED = [kind for kind in KINDS if kind.reaction is Reaction.RETRIED]
+
+
+def check_lasting_trouble(stand: Stand, kind: Kind) -> None:
+    """Trouble that outlasts every retry on page 2: page 1 is kept, and asked for only once."""
+    before = Before.of(stand)
+    with other_host() as host:
+        for source in SIZES:
+            address = next(row.address for row in stand.world.watchlist() if row.source == source)
+            fault = kind.strike(source, address, host.origin)
+            stand.simulator.faults.add(replace(fault, times=None))
+        done = Pass(stand, before, stand.crawl())
+
+    assert find_lies(done) == []
+    assert {done.outcomes[watch].outcome for watch in done.struck()} == {"failed"}
+    stand.simulator.faults.clear()
+    resumed = Pass(stand, before, stand.crawl())
+    for watch in done.struck():
+        assert resumed.outcomes[watch].outcome in PUBLISHED
+        assert [entry.page for entry in resumed.log(watch)].count(1) == 1
+    check_recovery(stand)
+
+
+def test_trouble_that_lasts_keeps_the_pages_before_it(stand: Stand) -> None:
+    """The crawl is handed back with its cursor; the next pass goes on at page 2."""
+    check_lasting_trouble(stand, next(kind for kind in KINDS if kind.name == "status_503_empty"))
+
+
+@pytest.mark.faults_full
+@pytest.mark.parametrize("kind", RETRIED, ids=lambda kind: kind.name)
+def test_every_trouble_that_lasts(stand: Stand, kind: Kind) -> None:
+    """Every kind that is retried, for good."""
+    check_lasting_trouble(stand, kind)
+
+
+@pytest.mark.faults_full
+@pytest.mark.parametrize("page", [1, 3])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.page == 2], ids=lambda kind: kind.name)
+def test_a_fault_on_the_first_or_last_page_leaves_no_wrong_number(
+    stand: Stand, kind: Kind, page: int
+) -> None:
+    """Reactions may differ where there is no cursor yet; what history may say does not."""
+    before = Before.of(stand)
+    with other_host() as host:
+        for source in kind.sources:
+            address = next(row.address for row in stand.world.watchlist() if row.source == source)
+            stand.simulator.faults.add(kind.strike(source, address, host.origin, page))
+        done = Pass(stand, before, stand.crawl())
+        assert find_lies(done) == []
+        assert host.visits == 0
+    check_recovery(stand)

@@ -31,7 +31,7 @@ def stand(database_url: str, tmp_path: Path) -> Iterator[Stand]:
 def test_a_cursor_that_is_durable_before_its_page_is_noticed(stand: Stand) -> None:
     """Killed between the two, the page is lost: the crash test must fail."""
     stand.mutant = "cursor_first"
-    with pytest.raises(AssertionError, match="Position"):
+    with pytest.raises(AssertionError, match=r"raw pages|Position"):
         # The mutant passes the point twice a page: this is between the cursor and the bytes of page 2.
         check_crash(stand, "algorand", "page_durable", "last")
 
@@ -39,7 +39,7 @@ def test_a_cursor_that_is_durable_before_its_page_is_noticed(stand: Stand) -> No
 def test_a_missing_fence_is_noticed(stand: Stand) -> None:
     """A worker that lost its lease and writes all the same: the zombie test must fail."""
     stand.mutant = "no_fence"
-    with pytest.raises(AssertionError, match="Internal error|sha|count"):
+    with pytest.raises(AssertionError, match=r"Internal error|'crawl', 1"):
         check_zombie(stand, "algorand", "answered")
 
 

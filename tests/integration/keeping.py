@@ -63,10 +63,10 @@ def crawl_rounds(stage: Stage, rounds: int) -> None:
 def live_eventfully(stage: Stage) -> None:
     """All that can become of a list: carried, confirmed, superseded, released, rejected, unwatched."""
     crawl_rounds(stage, 2)
-    stage.sim.faults.add(Fault("hedera", "item_error", times=2))
-    stage.sim.faults.add(Fault("solana_das", "item_key_unreadable"))
+    for source, kind in (("hedera", "item_error"), ("solana_das", "item_key_unreadable")):
+        stage.sim.faults.add(Fault(source, kind, address=stage.only_address(source)))
     crawl_rounds(stage, 1)
-    stage.sim.faults.add(Fault("algorand", "half_gone", times=None))
+    stage.sim.faults.add(Fault("algorand", "empty_200", address=stage.only_address("algorand"), times=None))
     crawl_rounds(stage, 2)
     stage.sim.faults.clear()
     for word in ("release", "reject"):
@@ -80,11 +80,11 @@ def live_eventfully(stage: Stage) -> None:
     stage.sim.faults.add(Fault("hedera", "empty_200", times=None))
     stage.crawl("hedera")
     stage.sim.faults.clear()
-    _look_away(stage)
+    look_away(stage)
     crawl_rounds(stage, 1)
 
 
-def _look_away(stage: Stage) -> None:
+def look_away(stage: Stage) -> None:
     """Some addresses are not watched for the time of one pass."""
     everything = stage.world.watched
     stage.world.watched = everything[::2]

@@ -46,12 +46,15 @@ def _objects(url: str) -> list[tuple[object, ...]]:
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname IN ('ledger', 'report')
         UNION ALL
-        SELECT 'function', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid), coalesce(p.proacl::text, '')
+        SELECT 'function', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid),
+               coalesce(p.proacl::text, '')
         FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
         WHERE n.nspname IN ('ledger', 'report')
         UNION ALL
         SELECT 'trigger', n.nspname, c.relname, t.tgname, ''
-        FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        FROM pg_trigger AS t
+        JOIN pg_class AS c ON c.oid = t.tgrelid
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname IN ('ledger', 'report') AND NOT t.tgisinternal
         UNION ALL
         SELECT 'type', n.nspname, t.typname, t.typtype::text, ''
@@ -177,7 +180,7 @@ def test_a_newer_schema_says_to_upgrade_the_program(empty_url: str) -> None:
     with psycopg.connect(empty_url, autocommit=True) as connection:
         connection.execute("UPDATE ledger.alembic_version SET version_num = '9999'")
 
-    with pytest.raises(SchemaNotCurrent, match="newer than this program knows .* upgrade the program"):
+    with pytest.raises(SchemaNotCurrent, match=r"newer than this program knows .* upgrade the program"):
         migrations.check(empty_url)
 
 
@@ -232,7 +235,8 @@ def test_nothing_in_the_ledger_is_unexplained(template_url: str) -> None:
         WHERE p.pronamespace = 'ledger'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL
         UNION ALL
         SELECT t.typname FROM pg_type AS t
-        WHERE t.typnamespace = 'ledger'::regnamespace AND t.typtype = 'd' AND obj_description(t.oid, 'pg_type') IS NULL
+        WHERE t.typnamespace = 'ledger'::regnamespace AND t.typtype = 'd'
+          AND obj_description(t.oid, 'pg_type') IS NULL
     """
     with psycopg.connect(template_url, autocommit=True) as connection:
         assert connection.execute(query.encode()).fetchall() == []

@@ -127,7 +127,7 @@ def test_where_pages_are_cut_does_not_matter(listed: list[Holding], data: st.Dat
 
 @given(st.lists(holdings, max_size=8), st.lists(holdings, max_size=8))
 def test_equal_digests_mean_equal_lists(first: list[Holding], second: list[Holding]) -> None:
-    """Per address: the digest tells any two lists apart, down to None and 0, and ignores everybody else's rows."""
+    """Per address: the digest tells any two lists apart, down to None and 0, whatever others hold."""
     one, _, _ = _fold([Page(holdings=tuple(first))], {"alice": 1, "bob": 2})
     other, _, _ = _fold([Page(holdings=tuple(second))], {"alice": 1, "bob": 2})
 

@@ -86,7 +86,7 @@ def test_empty_waits_for_a_second_witness(witness: Witness | None, outage: bool,
 
 @pytest.mark.parametrize(("witnessed", "becomes"), [(90, "confirmed"), (89, "replaced")])
 def test_a_witness_must_have_missed_the_same(witnessed: int, becomes: str) -> None:
-    """Nine tenths of what is missing now must have been missing then; else this list is the new first witness."""
+    """Nine tenths of what is missing now must have been missing then; else this is the new first witness."""
     verdict = judge(_evidence(150, 50, LATE, missing=100, witnessed=witnessed), GUARD)
 
     assert verdict.witness_becomes == becomes
@@ -96,12 +96,22 @@ def test_a_witness_must_have_missed_the_same(witnessed: int, becomes: str) -> No
 
 def test_a_list_that_is_no_surprise_supersedes_the_witness() -> None:
     """Whatever the age of the witness and whatever else is in doubt: this list agrees with history."""
-    assert judge(_evidence(8, 8, EARLY, outage=True), GUARD) == Verdict("publish", witness_becomes="superseded")
+    assert judge(_evidence(8, 8, EARLY, outage=True), GUARD) == Verdict(
+        "publish", witness_becomes="superseded"
+    )
 
 
 @pytest.mark.parametrize(
     ("watched", "quarantined", "outage"),
-    [(3, 3, True), (2, 2, False), (14, 3, True), (15, 3, False), (16, 3, False), (100, 20, False), (100, 21, True)],
+    [
+        (3, 3, True),
+        (2, 2, False),
+        (14, 3, True),
+        (15, 3, False),
+        (16, 3, False),
+        (100, 20, False),
+        (100, 21, True),
+    ],
 )
 def test_what_an_outage_is(watched: int, quarantined: int, outage: bool) -> None:
     """At least three watches, and more than a fifth of the source's."""
@@ -110,7 +120,7 @@ def test_what_an_outage_is(watched: int, quarantined: int, outage: bool) -> None
 
 @st.composite
 def evidences(draw: st.DrawFn) -> Evidence:
-    """Any evidence that can occur: nothing is missing that is not known, nor witnessed that is not missing."""
+    """Any evidence that can occur: what is missing is known, what is witnessed is missing."""
     known = draw(st.integers(0, 50))
     missing = draw(st.integers(0, known))
     witness = draw(st.none() | st.builds(Witness, st.integers(1, 9), st.floats(0, 2_000)))
@@ -127,7 +137,7 @@ def evidences(draw: st.DrawFn) -> Evidence:
 
 @given(evidences())
 def test_no_loss_is_believed_at_first_sight(evidence: Evidence) -> None:
-    """Without a late witness, outside an outage, nothing that lost more than the guard allows is published."""
+    """Without a late witness, outside an outage, nothing that lost more than allowed is published."""
     listed = evidence.readable + evidence.unreadable
     lost = (evidence.known and not listed) or (evidence.known >= 5 and listed < evidence.known / 2)
     late = evidence.witness is not None and evidence.witness.age_seconds >= 600 and not evidence.outage
@@ -140,7 +150,7 @@ def test_no_loss_is_believed_at_first_sight(evidence: Evidence) -> None:
 
 @given(evidences())
 def test_a_verdict_makes_sense(evidence: Evidence) -> None:
-    """A reason wherever it is not believed; nothing becomes of a witness that is not there; one thing at a time."""
+    """A reason wherever it is not believed; nothing becomes of a witness that is not there."""
     verdict = judge(evidence, GUARD)
 
     assert (verdict.reason == "") == (verdict.kind == "publish")

@@ -20,7 +20,9 @@ def open_stage(database_url: str, tmp_path: Path) -> Iterator[OpenStage]:
         stages: list[Stage] = []
 
         def begin(
-            sizes: Mapping[str, Sequence[int]] | None = None, pages: int | None = None, world: World | None = None
+            sizes: Mapping[str, Sequence[int]] | None = None,
+            pages: int | None = None,
+            world: World | None = None,
         ) -> Stage:
             world = world or World.build(11, sizes or {})
             limits = dict.fromkeys(SOURCES, None)

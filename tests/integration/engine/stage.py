@@ -1,4 +1,4 @@
-"""The engine over the simulated APIs in this process: one world, one database, passes run as the program runs them.
+"""The engine over the simulated APIs in this process: one world, one database, passes as they are.
 
 Nothing is replaced: real HTTP on loopback, a real database, the real pass. Reading back is plain SQL.
 """
@@ -31,7 +31,8 @@ WatchKey = tuple[str, str, str]
 Held = frozenset[tuple[str, str, int | None, int | None, bool | None, int | None, str | None]]
 
 _HELD = """
-SELECT w.source_id, a.address, w.scope, t.asset_ref, v.sub_key, v.amount, v.decimals, v.frozen, v.locked, v.delegate
+SELECT w.source_id, a.address, w.scope, t.asset_ref, v.sub_key, v.amount, v.decimals, v.frozen, v.locked,
+       v.delegate
 FROM ledger.holding_version AS v
 JOIN ledger.watch AS w USING (watch_id)
 JOIN ledger.address AS a USING (address_id)
@@ -116,7 +117,7 @@ class Stage:
         return found
 
     def held(self, at: datetime | None = None, *, carried: bool = True) -> dict[WatchKey, Held]:
-        """What history says of every watch as of an instant (default: now), with or without what is in doubt."""
+        """What history says of every watch as of an instant (default: now), with or without doubts."""
         found: dict[WatchKey, set[Any]] = {}
         for row in self.rows(_HELD + ("" if carried else _NOT_CARRIED), at=at or self.now()):
             source, address, scope, *holding = row.values()
@@ -155,7 +156,9 @@ class Stage:
 def truths(world: World) -> dict[WatchKey, Held]:
     """What is held at every watch of a world."""
     return {
-        key: frozenset((p.asset_ref, p.sub_key, p.amount, p.decimals, p.frozen, p.locked, p.delegate) for p in found)
+        key: frozenset(
+            (p.asset_ref, p.sub_key, p.amount, p.decimals, p.frozen, p.locked, p.delegate) for p in found
+        )
         for key, found in world.truth_all().items()
     }
 

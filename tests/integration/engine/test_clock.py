@@ -1,7 +1,7 @@
 """Instants only move forward: a clock that steps back delays history, it never rewrites it."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from indexer import bootstrap, jobs
 from indexer.jobs import Selection
@@ -11,21 +11,24 @@ from tests.integration.engine.stage import Stage, outcomes
 
 _COPY_TO_FUTURE = """
 INSERT INTO ledger.snapshot
-    (watch_id, crawl_id, state, judged_at, snapshot_at, fresh_until, first_page_at, last_page_at, pages, holdings,
-     unreadable, missing, proves_absence, consistency, digest)
+    (watch_id, crawl_id, state, judged_at, snapshot_at, fresh_until, first_page_at, last_page_at, pages,
+     holdings, unreadable, missing, proves_absence, consistency, digest)
 SELECT watch_id, crawl_id, state, judged_at + %(ahead)s, snapshot_at + %(ahead)s, fresh_until + %(ahead)s,
        first_page_at, last_page_at, pages, holdings, unreadable, missing, proves_absence, consistency, digest
 FROM ledger.snapshot
 """
 
 
-def _instants(stage: Stage) -> list[object]:
+def _instants(stage: Stage) -> list[datetime]:
     """Instants of all published snapshots in the order in which they were written."""
-    return [row["snapshot_at"] for row in stage.rows("SELECT snapshot_at FROM ledger.snapshot ORDER BY snapshot_id")]
+    return [
+        row["snapshot_at"]
+        for row in stage.rows("SELECT snapshot_at FROM ledger.snapshot ORDER BY snapshot_id")
+    ]
 
 
 def test_history_far_ahead_of_the_clock_stops_publishing(open_stage: OpenStage) -> None:
-    """An hour ahead, the next publish is refused with a sentence that says what to do, and nothing changes."""
+    """An hour ahead, the next publish is refused in a sentence that says what to do; nothing changes."""
     stage = open_stage({"hedera": (6,)})
     stage.crawl()
     stage.execute(_COPY_TO_FUTURE, ahead=timedelta(hours=1))
@@ -38,7 +41,9 @@ def test_history_far_ahead_of_the_clock_stops_publishing(open_stage: OpenStage) 
     assert "set the clock right" in (found[0].error or "")
     assert stage.held() == before
     assert _instants(stage) == instants
-    assert stage.value("SELECT error_class FROM ledger.crawl ORDER BY crawl_id DESC LIMIT 1") == "ClockWentBack"
+    assert (
+        stage.value("SELECT error_class FROM ledger.crawl ORDER BY crawl_id DESC LIMIT 1") == "ClockWentBack"
+    )
 
 
 def test_history_a_little_ahead_goes_on_one_microsecond_later(open_stage: OpenStage) -> None:
@@ -62,7 +67,9 @@ def test_a_clock_that_steps_back_between_two_pages_is_survived(open_stage: OpenS
 
     async def step_back() -> object:
         async with bootstrap.engine(stage.config()) as engine:
-            running = asyncio.create_task(jobs.run_pass(engine, Selection(None, None), lambda _progress: None))
+            running = asyncio.create_task(
+                jobs.run_pass(engine, Selection(None, None), lambda _progress: None)
+            )
             await gate.reached()
             stage.execute("UPDATE ledger.crawl SET last_page_at = last_page_at + interval '10 seconds'")
             gate.open()

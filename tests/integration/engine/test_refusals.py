@@ -14,8 +14,8 @@ def _state(stage: Stage, source: str) -> tuple[str, str | None]:
 
 
 def test_a_refusal_pauses_its_source_and_no_other(open_stage: OpenStage) -> None:
-    """After a 401 no storm follows: what waits fails with the reason, the other four sources are published."""
-    stage = open_stage({source: (5, 4, 3) for source in SOURCES} | {"hedera": (2,) * 30})
+    """After a 401 no storm follows: what waits fails with the reason, the other sources go on."""
+    stage = open_stage(dict.fromkeys(SOURCES, (5, 4, 3)) | {"hedera": (2,) * 30})
     stage.sim.faults.add(Fault("hedera", "status", status=401, times=None))
 
     found = stage.crawl()
@@ -75,7 +75,7 @@ def test_a_refusal_in_the_middle_keeps_the_pages(open_stage: OpenStage) -> None:
 
 
 def test_retry_after_is_respected(open_stage: OpenStage) -> None:
-    """After `429` with `Retry-After: 1` nobody asks this source for a second, then everything is published."""
+    """After `429` with `Retry-After: 1` nobody asks this source for a second; then all goes on."""
     stage = open_stage({"hedera": (5, 4, 3)})
     stage.sim.faults.add(Fault("hedera", "status", status=429, headers=(("Retry-After", "1"),)))
 
@@ -90,7 +90,7 @@ def test_retry_after_is_respected(open_stage: OpenStage) -> None:
 
 
 def test_trouble_that_passes_is_nobodys_business(open_stage: OpenStage) -> None:
-    """A 502, a cut body and a reset are asked again in the same crawl; the outcome knows how many requests."""
+    """A 502, a cut body and a reset are asked again in the same crawl; the requests are counted."""
     stage = open_stage({"algorand": (25,)}, pages=10)
     for page, kind in enumerate(("status", "short_body", "reset_mid_body"), start=1):
         stage.sim.faults.add(Fault("algorand", kind, page=page, status=502))
@@ -105,7 +105,7 @@ def test_trouble_that_passes_is_nobodys_business(open_stage: OpenStage) -> None:
 
 def test_an_answer_that_makes_no_sense_is_kept_and_changes_nothing(open_stage: OpenStage) -> None:
     """HTML with status 200 fails the watch at once; its bytes are in the log as `rejected`."""
-    stage = open_stage({source: (7,) for source in SOURCES})
+    stage = open_stage(dict.fromkeys(SOURCES, (7,)))
     stage.crawl()
     before = stage.held()
     for source in SOURCES:

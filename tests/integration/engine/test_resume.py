@@ -1,4 +1,4 @@
-"""A crawl that stops anywhere goes on where it stopped: nothing is asked twice, nothing lost, nothing doubled."""
+"""A crawl that stops anywhere goes on there: nothing is asked twice, nothing lost, nothing doubled."""
 
 import asyncio
 import os
@@ -68,7 +68,7 @@ def test_any_page_may_be_the_one_it_stops_at(open_stage: OpenStage, page: int) -
 
 
 def test_a_failing_api_costs_the_page_it_failed_at(open_stage: OpenStage) -> None:
-    """When page 2 is never answered the pass says `failed`, keeps page 1, and the next pass begins with page 2."""
+    """Never answered page 2, the pass says `failed` and keeps page 1; the next pass begins with page 2."""
     stage = open_stage({"hedera": SIZES}, pages=10)
     fault = stage.sim.faults.add(Fault("hedera", "status", page=2, status=502, times=None))
 
@@ -102,7 +102,7 @@ def test_what_a_lookup_taught_is_remembered(open_stage: OpenStage, source: str) 
 
 def test_a_resumed_crawl_folds_what_another_worker_fetched(open_stage: OpenStage) -> None:
     """Pages of the first worker come from the log: the digest is that of a crawl in one go."""
-    stage = open_stage({source: SIZES for source in SOURCES}, pages=10)
+    stage = open_stage(dict.fromkeys(SOURCES, SIZES), pages=10)
     stop_at(stage, "loopring", 2)
     stage.crawl()
     digests = "SELECT watch_id, digest FROM ledger.snapshot WHERE snapshot_id IN ({}) ORDER BY watch_id"
@@ -149,8 +149,8 @@ def _start_process(stage: Stage, folder: Path) -> "subprocess.Popen[bytes]":
 
 
 def test_two_passes_at_once_share_the_work(open_stage: OpenStage) -> None:
-    """Two processes crawling the same list ask for every page once between them and tell the same outcomes."""
-    stage = open_stage({source: (25, 13, 0) for source in SOURCES}, pages=10)
+    """Two at work on the same list ask for every page once between them and tell the same outcomes."""
+    stage = open_stage(dict.fromkeys(SOURCES, (25, 13, 0)), pages=10)
 
     async def one_pass() -> tuple[Outcome, ...]:
         async with bootstrap.engine(stage.config()) as engine:
@@ -171,7 +171,7 @@ def test_two_passes_at_once_share_the_work(open_stage: OpenStage) -> None:
 
 @pytest.mark.parametrize("answer", ["honest", "html_200", "expired_cursor", "status"])
 def test_who_lost_the_lease_writes_nothing(open_stage: OpenStage, answer: str) -> None:
-    """While a worker waits for page 2 its lease runs out and another finishes; whatever page 2 says then is dropped."""
+    """Its lease ran out while it waited for page 2 and another finished: whatever page 2 says is dropped."""
     stage = open_stage({"hedera": SIZES}, pages=10)
     gate = Gate(stage.sim, "hedera", 2)
 
@@ -210,13 +210,13 @@ def _written(stage: Stage) -> list[list[dict[str, Any]]]:
 def test_a_walk_that_breaks_costs_its_own_watches(
     open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error nobody expected fails one crawl, is logged and told by its class only; all others are published."""
-    stage = open_stage({source: (4, 3) for source in SOURCES})
+    """An error nobody expected fails one crawl and is told by its class only; all others are published."""
+    stage = open_stage(dict.fromkeys(SOURCES, (4, 3)))
 
     def break_it(*_: object) -> str:
         raise ZeroDivisionError("something nobody thought of")
 
-    monkeypatch.setattr("indexer.sources.hedera.canonical_json", break_it)
+    monkeypatch.setattr("indexer.sources.hedera.Hedera.parse", break_it)
 
     found = stage.crawl()
 
@@ -232,7 +232,7 @@ def test_a_walk_that_breaks_costs_its_own_watches(
 def test_an_account_too_large_for_memory_gives_the_same_history(
     open_stage: OpenStage, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Read again from its raw pages, a list has the digest, the rows and the verdict of one kept in memory."""
+    """Read again from its raw pages, a list has the digest, rows and verdict of one kept in memory."""
     stage = open_stage({source: (45, 7)}, pages=10)
     monkeypatch.setattr("indexer.walk.ROWS_IN_MEMORY", 12)
     stage.crawl()

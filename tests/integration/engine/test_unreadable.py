@@ -1,4 +1,4 @@
-"""Listed but unreadable is not absent: what is known is carried, what is unknown stays unknown, and it is counted."""
+"""Listed but unreadable is not absent: what is known is carried, the rest stays unknown, both counted."""
 
 import pytest
 
@@ -43,12 +43,14 @@ def test_an_item_never_read_is_unknown_and_then_first_read(open_stage: OpenStage
     stage.crawl()
 
     assert stage.differences() == {}
-    reasons = stage.rows("SELECT open_reason, count(*) AS n FROM ledger.holding_version GROUP BY 1 ORDER BY 1")
+    reasons = stage.rows(
+        "SELECT open_reason, count(*) AS n FROM ledger.holding_version GROUP BY 1 ORDER BY 1"
+    )
     assert reasons == [{"open_reason": "baseline", "n": 19}, {"open_reason": "first_read", "n": 1}]
 
 
 def test_an_account_with_nothing_readable_is_first_read_later(open_stage: OpenStage) -> None:
-    """Its only item was unreadable: read at last, the doubt ends, and it neither appeared nor is a baseline."""
+    """Its only item was unreadable: read at last, the doubt ends, and it did not `appear`."""
     stage = open_stage({"algorand": (1,)})
     fault = stage.sim.faults.add(Fault("algorand", "item_error", value="text", times=None))
     stage.crawl(GUARD__MAX_UNREADABLE="1.0")
@@ -63,7 +65,7 @@ def test_an_account_with_nothing_readable_is_first_read_later(open_stage: OpenSt
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_an_item_without_a_key_closes_nothing(open_stage: OpenStage, source: str) -> None:
-    """Nobody knows which holding it was: what is not listed is carried as `unkeyed` and no absence is proved."""
+    """Nobody knows which holding it was: what is not listed is carried as `unkeyed`; no absence."""
     stage = open_stage({source: (20,)})
     stage.crawl()
     address = stage.only_address(source)

@@ -7,9 +7,13 @@ from indexer.jobs import Selection
 from tests.integration.engine.conftest import OpenStage
 from tests.integration.engine.gate import Gate
 from tests.integration.engine.stage import Fault, Stage, WatchKey, by_watch, outcomes
+from tests.integration.engine.test_resume import stop_at
 
 _VERSIONS = """
-SELECT open_reason, close_reason, count(*) AS n FROM ledger.holding_version GROUP BY 1, 2 ORDER BY 1, 2 NULLS LAST
+SELECT open_reason, close_reason, count(*) AS n
+FROM ledger.holding_version
+GROUP BY 1, 2
+ORDER BY 1, 2 NULLS LAST
 """
 
 
@@ -80,6 +84,19 @@ def test_an_address_taken_off_in_the_middle_of_its_crawl_is_skipped(open_stage: 
     assert stage.value("SELECT state FROM ledger.crawl ORDER BY crawl_id LIMIT 1") == "abandoned"
 
 
+def test_a_source_disabled_in_the_middle_of_a_pass_is_told_once(open_stage: OpenStage) -> None:
+    """A pass that goes on after an interruption says `skipped` of it, and not `failed` as well."""
+    stage = open_stage({"hedera": (25,), "algorand": (5,)}, pages=10)
+    stop_at(stage, "hedera", 2)
+
+    found = stage.crawl(SOURCES__HEDERA__ENABLED="false")
+
+    assert {o.source: o.outcome for o in found} == {"hedera": "skipped", "algorand": "published"}
+    assert len(found) == 2
+    assert outcomes(stage.crawl()) == {"published": 1, "unchanged": 1}
+    assert stage.differences() == {}
+
+
 async def _take_off_first(stage: Stage, gate: Gate) -> dict[WatchKey, str]:
     """Run a pass, take the first address off while a request stands at the gate; the outcomes."""
     async with bootstrap.engine(stage.config()) as engine:
@@ -93,7 +110,7 @@ async def _take_off_first(stage: Stage, gate: Gate) -> dict[WatchKey, str]:
 
 
 def test_one_of_a_batch_taken_off_costs_the_others_nothing(open_stage: OpenStage) -> None:
-    """Of three addresses asked together one is taken off before the last page: the other two are published."""
+    """Of three asked together one is taken off before the last page: the other two are published."""
     stage = open_stage({"okx_runes": (12, 9, 8)}, pages=10)
     gate = Gate(stage.sim, "okx_runes", 2)
 
@@ -104,7 +121,7 @@ def test_one_of_a_batch_taken_off_costs_the_others_nothing(open_stage: OpenStage
 
 
 def test_a_batch_that_begins_again_still_tells_of_everybody(open_stage: OpenStage) -> None:
-    """One is taken off, then the cursor is lost: the new crawl covers two, and the pass tells of all three."""
+    """One is taken off, then the cursor is lost: the new crawl covers two, the pass tells of three."""
     stage = open_stage({"okx_runes": (12, 9, 8)}, pages=10)
     stage.sim.faults.add(Fault("okx_runes", "expired_cursor", page=2))
     gate = Gate(stage.sim, "okx_runes", 2)

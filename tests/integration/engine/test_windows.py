@@ -20,7 +20,7 @@ def _crawls(stage: Stage) -> list[tuple[object, ...]]:
 
 
 def test_the_third_walk_takes_the_time_it_needs(open_stage: OpenStage) -> None:
-    """Longer than its window twice, a walk is published as `window`, and the watch gets a window that fits."""
+    """Longer than its window twice, a walk is published as `window`; the watch gets one that fits."""
     stage = open_stage({"hedera": (25,)}, pages=10)
 
     found = stage.crawl(DEFAULTS__MAX_WINDOW="1ms")
@@ -56,7 +56,7 @@ def test_a_walk_interrupted_for_longer_than_its_window_begins_again(open_stage: 
 
 @pytest.mark.parametrize("source", ["okx_runes", "loopring"])
 def test_a_list_that_moved_is_walked_again(open_stage: OpenStage, source: str) -> None:
-    """A page that came twice is drift where nothing sorts the list: walked again, and history is the truth."""
+    """A page that came twice is drift where nothing sorts the list: it is walked again."""
     stage = open_stage({source: (25,)}, pages=10)
     stage.sim.faults.add(Fault(source, "duplicate_page", page=2))
 
@@ -94,7 +94,7 @@ def test_an_identical_row_at_a_page_edge_is_no_drift(open_stage: OpenStage) -> N
 
 
 def test_rows_that_move_up_between_two_pages_are_noticed(open_stage: OpenStage) -> None:
-    """A row of page 1 leaves before page 2 is asked: by offset one row would be skipped, so it is walked again."""
+    """A row of page 1 leaves before page 2 is asked: by offset one is skipped, so it is walked again."""
     stage = open_stage({"loopring": (25,)}, pages=10)
     address = stage.only_address("loopring")
     newest = stage.world.items("loopring", address)[-1]

@@ -1,0 +1,154 @@
+"""Working: sources do not wait for each other, small accounts not for large ones, and refusals for nobody."""
+
+import asyncio
+import dataclasses
+import threading
+from typing import Any
+
+from indexer import bootstrap
+from indexer.jobs import Engine
+from indexer.records import Page, Question
+from indexer.sources.base import Source
+from tests.integration.daemon.working import begin, make_due, open_shift, wait_until, work_until
+from tests.integration.engine.conftest import OpenStage
+from tests.integration.engine.stage import Fault
+
+OPEN = "SELECT count(*) FROM ledger.crawl WHERE state IN ('pending', 'running')"
+PUBLISHED = "SELECT count(*) FROM ledger.crawl_watch WHERE verdict = 'published'"
+REFUSAL = Fault("hedera", "status", status=403, times=None)
+
+
+def test_a_source_that_refuses_us_is_paused_and_the_others_go_on(open_stage: OpenStage) -> None:
+    """With its reason; what waits for it stays in the queue instead of failing through."""
+    stage = open_stage({"hedera": (1,) * 40, "algorand": (1,) * 10})
+    stage.sim.faults.add(REFUSAL)
+
+    async def work(engine: Engine) -> None:
+        await begin(engine)
+        await make_due(engine)
+        await work_until(engine, lambda: stage.value(PUBLISHED) == 10, "algorand is done")
+
+    stage.run(work)
+
+    state = stage.rows("SELECT state, paused_reason FROM ledger.source WHERE source_id = 'hedera'")[0]
+    assert state["state"] == "paused"
+    assert "403" in state["paused_reason"]
+    assert len(stage.log("hedera")) < 20
+    assert stage.value(OPEN) > 20
+
+
+def test_a_paused_source_is_tried_by_one_crawl_of_one_process(open_stage: OpenStage) -> None:
+    """Two processes, forty crawls waiting, and the pause is over: one request finds out, then all go."""
+    stage = open_stage({"hedera": (1,) * 40})
+    fault = stage.sim.faults.add(REFUSAL)
+
+    async def work(engine: Engine) -> None:
+        await begin(engine)
+        await make_due(engine)
+        paused = "SELECT count(*) FROM ledger.source WHERE state = 'paused'"
+        await work_until(engine, lambda: stage.value(paused) == 1, "it is paused")
+
+    async def try_again(engine: Engine) -> None:
+        async with bootstrap.engine(stage.config()) as other:
+            shifts = [asyncio.create_task(open_shift(one).run()) for one in (engine, other)]
+            await wait_until(lambda: stage.log("hedera", since) and not stage.value(still_due), "one tried")
+            for shift in shifts:
+                shift.cancel()
+            await asyncio.gather(*shifts, return_exceptions=True)
+
+    still_due = "SELECT count(*) FROM ledger.source WHERE paused_until <= clock_timestamp()"
+    stage.run(work)
+    since = len(stage.sim.log)
+    stage.execute("UPDATE ledger.source SET paused_until = now() WHERE state = 'paused'")
+    stage.run(try_again)
+    trials = len(stage.log("hedera", since))
+    stage.sim.faults.remove(fault)
+    stage.execute("UPDATE ledger.source SET paused_until = now() WHERE state = 'paused'")
+
+    async def go_on(engine: Engine) -> None:
+        await work_until(engine, lambda: stage.value(OPEN) == 0, "the queue is empty")
+
+    stage.run(go_on)
+
+    assert trials == 1
+    assert stage.value("SELECT state FROM ledger.source WHERE source_id = 'hedera'") == "active"
+    assert stage.value(PUBLISHED) >= 20
+
+
+def test_whales_do_not_delay_small_accounts(open_stage: OpenStage) -> None:
+    """More whales than lanes, first in the queue: the small accounts are done while whales still walk."""
+    stage = open_stage({"hedera": (*([4000] * 14), *([1] * 30))}, pages=25)
+    finished = "SELECT count(*) FROM ledger.snapshot WHERE state = 'published' AND holdings {} 100"
+
+    async def work(engine: Engine) -> int:
+        await begin(engine)
+        await make_due(engine)
+        small = finished.format("<")
+        await work_until(engine, lambda: stage.value(small) == 30, "small accounts are done")
+        return int(stage.value(finished.format(">")))
+
+    whales = stage.run(work, SOURCES__HEDERA__CONCURRENCY="1")
+
+    assert whales < 14
+    assert stage.value("SELECT count(*) FROM ledger.crawl WHERE state = 'failed'") == 0
+    assert stage.value("SELECT max(pages) FROM ledger.crawl WHERE state = 'pending'") >= 20
+
+
+def test_what_is_in_hand_is_handed_back_when_told_to_stop(open_stage: OpenStage) -> None:
+    """No crawl stays leased, and each keeps its cursor."""
+    stage = open_stage({"hedera": (400,) * 6}, pages=25)
+    held = threading.Event()
+
+    def hold(_source: str, inquiry: Any) -> None:
+        if len(stage.sim.log) > 30:
+            held.set()
+            threading.Event().wait(0.2)
+
+    async def work(engine: Engine) -> None:
+        await begin(engine)
+        await make_due(engine)
+        await work_until(engine, held.is_set, "they walk")
+
+    stage.sim.before_answer = hold
+    stage.run(work)
+
+    states = stage.rows("SELECT DISTINCT state FROM ledger.crawl ORDER BY state")
+    assert [row["state"] for row in states] in (["pending"], ["complete", "pending"])
+    assert stage.value("SELECT max(pages) FROM ledger.crawl WHERE state = 'pending'") > 0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Broken:
+    """A source with a bug: its parser raises what no source should."""
+
+    source: Source
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source, name)
+
+    def parse(self, question: Question, body: bytes) -> Page:
+        """Fail as a programming mistake does."""
+        raise ZeroDivisionError(f"{question.addresses} {len(body)}")
+
+
+def test_a_walk_that_breaks_fails_its_watch_and_nothing_else(open_stage: OpenStage) -> None:
+    """A bug in one parser: told with its traceback, recorded by its class, and the rest goes on."""
+    stage = open_stage({"hedera": (1,), "algorand": (1,)})
+
+    async def work(engine: Engine) -> None:
+        await begin(engine)
+        await make_due(engine)
+        broken: Any = _Broken(engine.sources["hedera"])
+        engine.worker.reconfigure(engine.config, {**engine.sources, "hedera": broken}, str)
+        await work_until(engine, lambda: stage.value(OPEN) == 0, "both ended")
+
+    stage.run(work)
+
+    verdicts = stage.rows(
+        "SELECT source_id, verdict, error_class "
+        "FROM ledger.crawl JOIN ledger.crawl_watch USING (crawl_id) ORDER BY source_id"
+    )
+    assert [tuple(row.values()) for row in verdicts] == [
+        ("algorand", "published", None),
+        ("hedera", "failed", "ZeroDivisionError"),
+    ]
