@@ -103,7 +103,7 @@ class Fold:
     def _holding_rows(
         self, page_no: int, holdings: Sequence[Holding], assets: Mapping[str, int]
     ) -> list[FoldRow]:
-        """A million times per crawl of a large account: every name is looked up as seldom as possible."""
+        """One turn per holding, of which there may be a million: nothing is looked up twice in it."""
         rows: list[FoldRow] = []
         stated: dict[int, list[str]] = {watch_id: [] for watch_id in self.summaries}
         watches, ordinal, make = self._watches, self._ordinal, tuple.__new__

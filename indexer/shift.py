@@ -12,6 +12,7 @@ from typing import Final
 import psycopg
 import structlog
 
+from indexer.cancelling import end_tasks, was_told_to_stop
 from indexer.config import Config
 from indexer.crawl import Outcome
 from indexer.crawl import Progress as PageSeen
@@ -36,7 +37,7 @@ _PATIENCE_SECONDS: Final = 5.0
 _LONGEST_POLL_SECONDS: Final = 2.0
 
 #: How long a stopping process waits for commits in hand and for its leases to be written.
-_HAND_BACK_SECONDS: Final = 2.0
+_HAND_BACK_SECONDS: Final = 1.5
 
 
 class Shift:
@@ -83,7 +84,7 @@ class Shift:
     async def run(self) -> None:
         """Work until cancelled; then every walk hands its crawl back."""
         try:
-            while True:
+            while not was_told_to_stop():
                 await self._work_once()
                 await self._rest()
         finally:
@@ -199,21 +200,18 @@ class Shift:
         self._bell.set()
 
     async def _hand_back_all(self) -> None:
-        tasks: list[asyncio.Task[Outcome] | asyncio.Task[None]] = [*self._errands]
-        for lanes in self._lanes.values():
-            tasks += lanes.walks
-        for task in tasks:
-            task.cancel()
-        if self._taking is not None:
-            tasks.append(asyncio.create_task(self._return_unwalked(self._taking)))
-        if tasks:
-            # Whatever the database keeps waiting is free when the lease runs out.
-            _, late = await asyncio.wait(tasks, timeout=_HAND_BACK_SECONDS)
-            _log.info("leases handed back", crawls=len(tasks) - len(late), late=len(late))
+        taking, self._taking = self._taking, None
+        returning = asyncio.create_task(self._return_unwalked(taking))
+        walks = [task for lanes in self._lanes.values() for task in lanes.walks]
+        # Whatever the database keeps waiting is free when the lease runs out.
+        late = await end_tasks([*walks, *self._errands], _HAND_BACK_SECONDS)
+        await asyncio.wait([returning], timeout=_HAND_BACK_SECONDS)
+        if walks:
+            _log.info("leases handed back", crawls=len(walks) - late, late=late)
 
-    async def _return_unwalked(self, taking: "asyncio.Task[list[Claim]]") -> None:
+    async def _return_unwalked(self, taking: "asyncio.Task[list[Claim]] | None") -> None:
         """What was claimed while we were told to stop."""
-        for claim in await taking:
+        for claim in [] if taking is None else await taking:
             async with self._engine.database.transaction() as connection:
                 await crawls.release(connection, claim, Ending(), timedelta(0))
 

@@ -18,6 +18,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from indexer import bootstrap, due
+from indexer.cancelling import end_tasks
 from indexer.errors import DatabaseError
 from indexer.jobs import Engine, apply_watchlist
 from indexer.metrics import Metrics
@@ -70,9 +71,7 @@ class Ticker:
             await self._keep_pace(scheduler, seconds)
         finally:
             scheduler.shutdown(wait=False)
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await end_tasks(running)
 
     async def _keep_pace(self, scheduler: AsyncIOScheduler, seconds: float) -> None:
         """A new interval between ticks counts from now on."""

@@ -14,6 +14,7 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from indexer.cancelling import end_tasks
 from indexer.client import Client, RequestSeen
 from indexer.commit import Committer
 from indexer.config import Config
@@ -62,9 +63,7 @@ class Worker:
         try:
             yield self
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(tasks)
             for client in self._clients:
                 await client.aclose()
             if self._session is not None:

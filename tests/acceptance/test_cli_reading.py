@@ -60,8 +60,8 @@ SELECT asset_id, 'fungible', E'EV\\x1b[2JIL', '[red]x', '{}', sha256('') FROM le
 """
 
 _VERSION: Final = """
-INSERT INTO ledger.holding_version (watch_id, asset_id, sub_key, version_no, valid_from, valid_to, previous_to,
-    amount, decimals, observed_at, open_reason, close_reason, opened_by, opened_page, closed_by)
+INSERT INTO ledger.holding_version (watch_id, asset_id, sub_key, version_no, valid_from, valid_to,
+    previous_to, amount, decimals, observed_at, open_reason, close_reason, opened_by, opened_page, closed_by)
 SELECT w.watch_id, s.asset_id, '', 1, t.day_2, CASE WHEN %(old)s THEN t.day_1 END, NULL, %(amount)s,
     %(decimals)s, t.day_2, 'baseline', CASE WHEN %(old)s THEN 'changed' END, 1, 1,
     CASE WHEN %(old)s THEN 1 END
@@ -71,8 +71,8 @@ WHERE s.asset_ref = %(asset)s
 """
 
 _SUCCESSOR: Final = """
-INSERT INTO ledger.holding_version (watch_id, asset_id, sub_key, version_no, valid_from, previous_no, previous_to,
-    amount, decimals, observed_at, open_reason, opened_by, opened_page)
+INSERT INTO ledger.holding_version (watch_id, asset_id, sub_key, version_no, valid_from, previous_no,
+    previous_to, amount, decimals, observed_at, open_reason, opened_by, opened_page)
 SELECT watch_id, asset_id, sub_key, 2, valid_to, 1, valid_to, %(amount)s, decimals, valid_to, 'changed', 1, 1
 FROM ledger.holding_version WHERE valid_to IS NOT NULL
 """

@@ -364,7 +364,7 @@ def test_work_opens_a_door_only_when_asked(site: Site) -> None:
 
 
 def test_the_embedded_database_stops_with_the_daemon(tmp_path: Path) -> None:
-    """Without a server it starts its own, upgrades it, and leaves it in order within the same five seconds."""
+    """Without a server it starts its own, upgrades it, and leaves it in order in the same five seconds."""
     world = World.build(3, {"hedera": (3,)})
     with opened(tmp_path, "", world) as site:
         site.extra_environment = {"INDEXER_DATABASE__DATA_DIR": str(tmp_path / "data")}

@@ -64,7 +64,7 @@ def passing(source: str, point: str, page: str) -> int:
     if point in END_POINTS:
         return 1
     number = {"first": 1, "middle": 2, "last": LAST_PAGE[source]}[page]
-    return number if point == "page_durable" else number + LOOKUPS.get(source, 0)
+    return number if point in ("assets_learned", "page_durable") else number + LOOKUPS.get(source, 0)
 
 
 def check_crash(stand: Stand, source: str, point: str, page: str) -> None:

@@ -4,6 +4,7 @@ For tests of the client only: it can answer wrongly in ways no framework would.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -140,6 +141,7 @@ class PlainSource:
     required_secrets: tuple[str, ...] = ("api_key",)
     optional_secrets: tuple[str, ...] = ()
     absences_needed: int = 1
+    volatile: re.Pattern[bytes] | None = None
     prefix: str = ""
     key_in_path: bool = False
     retry_after_seconds: float | None = None

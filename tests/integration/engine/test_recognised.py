@@ -1,4 +1,4 @@
-"""A list that repeats the last published one is not parsed again, and nothing about it is less exact for that."""
+"""A list that repeats the last published one is not parsed again, and is no less exact for that."""
 
 import asyncio
 import hashlib
