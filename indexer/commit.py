@@ -66,10 +66,13 @@ class Committer:
             return await self._database.steadily(lambda: self._learn(network, refs, known))
 
     async def _learn(self, network: str, refs: set[str], known: Sequence[Asset]) -> dict[str, int]:
+        numbers = self.book.numbers(network, refs)
+        news = list(self.book.news(network, known))
         async with self._database.transaction() as connection:
-            numbers = await assets.resolve(connection, network, refs)
-            digests = await assets.describe(connection, known, numbers)
-        self.book.remember(network, numbers, digests)
+            found = await assets.resolve(connection, network, refs - numbers.keys())
+            numbers |= found
+            digests = await assets.describe(connection, news, numbers)
+        self.book.remember(network, found, digests)
         return numbers
 
     async def commit(self, work: Work) -> list[WatchVerdict]:

@@ -14,7 +14,6 @@ import structlog
 
 from indexer.cancelling import end_tasks, was_told_to_stop
 from indexer.config import Config
-from indexer.crawl import Outcome
 from indexer.crawl import Progress as PageSeen
 from indexer.errors import DatabaseError, IndexerError, LeaseLost
 from indexer.jobs import Engine, is_crawled

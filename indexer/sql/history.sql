@@ -218,7 +218,7 @@ SELECT watch_id, count(*) FROM done GROUP BY watch_id
 
 -- name: open_versions
 -- What is listed and has no open version. Each names the number and the end of the version before it.
-WITH fresh AS (
+WITH fresh AS MATERIALIZED (
     SELECT f.watch_id, f.asset_id, f.sub_key, f.page_no, f.amount, f.decimals, f.locked, f.frozen, f.delegate,
            f.details
     FROM fold AS f

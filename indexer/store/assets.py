@@ -6,7 +6,7 @@ assets come again with every crawl.
 
 import hashlib
 import weakref
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from typing import Final
 
 from indexer.records import Asset
@@ -31,18 +31,22 @@ class AssetBook:
 
     def knows(self, network: str, refs: Set[str], assets: Iterable[Asset]) -> bool:
         """Whether nothing about these assets has to be asked or written."""
-        numbers = self._numbers.get(network, {})
-        if not numbers.keys() >= refs:
+        if not self._numbers.get(network, {}).keys() >= refs:
             return False
+        return next(self.news(network, assets), None) is None
+
+    def news(self, network: str, assets: Iterable[Asset]) -> Iterator[Asset]:
+        """The descriptions that are not known to be stored as they are."""
+        numbers = self._numbers.get(network, {})
         recognised = self._recognised.setdefault(network, {})
         for asset in assets:
             seen = recognised.get(asset.asset_ref)
             if seen is not None and seen() is asset:
                 continue
             if self._digests.get(numbers.get(asset.asset_ref, 0)) != digest_of(asset):
-                return False
-            recognised[asset.asset_ref] = weakref.ref(asset)
-        return True
+                yield asset
+            else:
+                recognised[asset.asset_ref] = weakref.ref(asset)
 
     def numbers(self, network: str, refs: Iterable[str]) -> dict[str, int]:
         """The remembered numbers among these."""
@@ -65,6 +69,8 @@ class AssetBook:
 
 async def resolve(connection: Connection, network: str, refs: Collection[str]) -> dict[str, int]:
     """The number of every asset, inserting those that are new."""
+    if not refs:
+        return {}
     numbers = await find(connection, network, refs)
     missing = sorted(set(refs) - set(numbers))
     if missing:
