@@ -7,7 +7,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from indexer.simulator import Simulator, World
 from tests.acceptance.cli_program import run_program
@@ -143,8 +145,6 @@ def test_it_stops_while_it_waits_for_the_rate_limit(site: Site) -> None:
 
 def test_it_stops_in_the_middle_of_a_commit(site: Site) -> None:
     """A transaction that waits for somebody's lock is given up; the lease runs out by itself."""
-    import psycopg
-
     asked, go_on = hold_requests(site.simulator)
     daemon = site.run_daemon()
     assert asked.wait(60)
@@ -165,10 +165,8 @@ def test_it_stops_while_the_database_is_away(site: Site) -> None:
     daemon = site.run_daemon()
     site.wait_for("verdict = 'published'")
     name = site.query("SELECT current_database()")[0][0]
-    server = site.database_url.rpartition("/")[0] + "/template1"
+    server = make_conninfo(site.database_url, dbname="template1")
     allow = "ALTER DATABASE {} ALLOW_CONNECTIONS {}"
-
-    import psycopg
 
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(allow.format(name, "false").encode())

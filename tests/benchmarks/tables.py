@@ -104,7 +104,10 @@ def _stages(run: Run) -> str:
         seconds = _median_seconds([one for one in run.measures if one.scenario == scenario], _OURS)
         if seconds is None:
             continue
-        work = max(seconds - start_up, 1e-9)
+        work = seconds - start_up
+        if work <= fetch:
+            lines.append(f"  {scenario:<14}lost in the noise: more accounts or a quieter machine are needed")
+            continue
         cells = [work, fetch, parse, work - fetch - parse]
         numbers = "".join(f"{1e6 * cell / total:>8.1f}" for cell in cells)
         lines.append(f"  {scenario:<14}{numbers}{100 * fetch / work:>14.0f} %")

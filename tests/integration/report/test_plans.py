@@ -17,7 +17,8 @@ INSERT INTO ledger.snapshot (watch_id, crawl_id, state, judged_at, snapshot_at, 
 SELECT w.watch_id, 1, 'published', t, t, t + interval '3 hours', t, t, 1, 20, 0, 0, true, 'point', sha256('')
 FROM ledger.watch w, generate_series('2025-01-02'::timestamptz, '2025-01-05', '1 day') t;
 INSERT INTO ledger.holding_version (watch_id, asset_id, sub_key, version_no, valid_from, valid_to,
-    previous_no, previous_to, amount, decimals, observed_at, open_reason, close_reason, opened_by, opened_page, closed_by)
+    previous_no, previous_to, amount, decimals, observed_at, open_reason, close_reason, opened_by,
+    opened_page, closed_by)
 SELECT w.watch_id, a.asset_id, '', n, d, CASE WHEN n < 4 THEN d + interval '1 day' END, nullif(n - 1, 0),
     CASE WHEN n > 1 THEN d END, n, 0, d, CASE n WHEN 1 THEN 'baseline' ELSE 'changed' END,
     CASE WHEN n < 4 THEN 'changed' END, 1, 1, CASE WHEN n < 4 THEN 1 END
