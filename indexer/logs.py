@@ -41,6 +41,7 @@ _CHATTY: Final = (
     "psycopg",
     "sqlalchemy",
     "uvicorn",
+    "uvicorn.access",  # uvicorn cuts this one off from the others when its access log is off
 )
 
 #: Fields whose text has lines on purpose.

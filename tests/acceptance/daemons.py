@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -184,3 +185,15 @@ def opened(folder: Path, database_url: str, world: World) -> Iterator[Site]:
             yield site
         finally:
             site.close()
+
+
+def hold_requests(simulator: Simulator) -> tuple[threading.Event, threading.Event]:
+    """Let every request wait. Set when the first has arrived; to be set to let them go."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hold(_source: str, _inquiry: object) -> None:
+        asked.set()
+        go_on.wait(60)
+
+    simulator.before_answer = hold
+    return asked, go_on

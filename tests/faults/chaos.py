@@ -59,6 +59,8 @@ class Chaos:
     stand: Stand
     seed: int
     workers: int = 3
+    #: Faults put in force together.
+    faults: int = 1
     dice: random.Random = field(init=False)
     moments: list[Moment] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
@@ -111,7 +113,11 @@ class Chaos:
         self.moments.append(Moment(datetime.now(UTC), self.stand.truth()))
 
     def fault(self) -> None:
-        """An API misbehaves a few times."""
+        """APIs misbehave a few times."""
+        for _ in range(self.faults):
+            self._add_fault()
+
+    def _add_fault(self) -> None:
         source, kind = self.dice.choice(SOURCES), self.dice.choice(_FAULTS)
         name, _, status = kind.partition("_")
         times = self.dice.randrange(1, 6)

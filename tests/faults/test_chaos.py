@@ -39,9 +39,9 @@ def choose_seed() -> int:
     return int(os.environ.get("INDEXER_TEST_CHAOS_SEED") or secrets.randbelow(10**6))
 
 
-def run_chaos(stand: Stand, seconds: float, least_faults: int) -> None:
+def run_chaos(stand: Stand, seconds: float, least_faults: int, at_once: int = 1) -> None:
     """Break things for a while, let everything recover, judge."""
-    chaos = Chaos(stand, choose_seed())
+    chaos = Chaos(stand, choose_seed(), faults=at_once)
     chaos.note_moment()
     stand.crawl()
     until = time.monotonic() + seconds
@@ -84,4 +84,5 @@ def test_history_stays_true_in_a_short_storm(stand: Stand) -> None:
 @pytest.mark.timeout(3600)
 def test_history_stays_true_through_a_thousand_faults(stand: Stand) -> None:
     """The same for as long as it takes."""
-    run_chaos(stand, seconds=float(os.environ.get("INDEXER_TEST_CHAOS_SECONDS") or 300), least_faults=1000)
+    seconds = float(os.environ.get("INDEXER_TEST_CHAOS_SECONDS") or 300)
+    run_chaos(stand, seconds, least_faults=1000, at_once=4)

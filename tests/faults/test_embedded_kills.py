@@ -1,4 +1,4 @@
-"""Killed while the embedded server comes up: the next command finds it or starts it; nothing is in the way."""
+"""Killed while the embedded server comes up: the next command finds it or starts it, and is not blocked."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -222,6 +222,15 @@ def test_libraries_are_quiet_unless_debugging() -> None:
     assert at_debug == ["chatter", "trouble"] * 5
 
 
+def test_a_logger_that_was_cut_off_is_heard_again() -> None:
+    """uvicorn silences its access logger for good; the next configuration must not lose its warnings."""
+    logging.getLogger("uvicorn.access").propagate = False
+
+    heard = lines(logged(lambda: logging.getLogger("uvicorn.access").warning("trouble"), level="INFO"))
+
+    assert [event["event"] for event in heard] == ["trouble"]
+
+
 def test_shows_nothing_below_its_level() -> None:
     """``log.level`` counts for our events and for everybody's."""
 

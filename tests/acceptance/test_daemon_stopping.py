@@ -1,0 +1,144 @@
+"""How `indexer run` ends, whatever it is doing: exit code 0 in five seconds, leases handed back."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from indexer.simulator import World
+from tests.acceptance.cli_program import run_program
+from tests.acceptance.daemons import Site, hold_requests, opened, wait_until
+
+pytestmark = pytest.mark.timeout(180)
+
+#: What service managers and people are promised.
+STOP_SECONDS = 5.0
+
+
+@pytest.fixture
+def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
+    """Seven watches on three sources, due every two seconds."""
+    world = World.build(3, {"hedera": (3, 120), "algorand": (2, 0), "okx_runes": (4, 5, 6)})
+    with opened(tmp_path, database_url, world) as made:
+        yield made
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_in_the_middle_of_a_request(told: signal.Signals, site: Site) -> None:
+    """Exit code 0 within five seconds, and every lease is handed back."""
+    asked, go_on = hold_requests(site.simulator)
+    daemon = site.run_daemon()
+    assert asked.wait(60)
+
+    code, seconds = daemon.stop(told)
+
+    go_on.set()
+    assert code == 0, daemon.read_log()[-3000:]
+    assert seconds < STOP_SECONDS
+    assert site.query("SELECT count(*) FROM ledger.crawl WHERE state = 'running'") == [(0,)]
+    assert "Traceback" not in daemon.read_log()
+
+
+def test_it_stops_while_it_waits_for_the_rate_limit(site: Site) -> None:
+    """A pause an API asked for does not hold the process."""
+    site.extra_environment = {"INDEXER_SOURCES__HEDERA__REQUESTS_PER_SECOND": "0.01"}
+    daemon = site.run_daemon()
+    site.wait_for("source_id = 'algorand' AND verdict = 'published'")
+
+    code, seconds = daemon.stop()
+
+    assert code == 0
+    assert seconds < STOP_SECONDS
+    assert site.query("SELECT count(*) FROM ledger.crawl WHERE state = 'running'") == [(0,)]
+
+
+def test_it_stops_in_the_middle_of_a_commit(site: Site) -> None:
+    """A transaction that waits for somebody's lock is given up; the lease runs out by itself."""
+    asked, go_on = hold_requests(site.simulator)
+    daemon = site.run_daemon()
+    assert asked.wait(60)
+    with psycopg.connect(site.database_url) as connection:
+        connection.execute("LOCK TABLE ledger.raw_page IN ACCESS EXCLUSIVE MODE")
+        go_on.set()
+        waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
+        wait_until(lambda: site.query(waiting), "a commit waits")
+
+        code, seconds = daemon.stop()
+
+    assert code == 0
+    assert seconds < STOP_SECONDS
+
+
+def test_it_stops_while_the_database_is_away(site: Site) -> None:
+    """Nothing can be handed back then, and nothing is waited for."""
+    daemon = site.run_daemon()
+    site.wait_for("verdict = 'published'")
+    name = site.query("SELECT current_database()")[0][0]
+    server = make_conninfo(site.database_url, dbname="template1")
+    allow = "ALTER DATABASE {} ALLOW_CONNECTIONS {}"
+
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(allow.format(name, "false").encode())
+        connection.execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'".encode()
+        )
+        troubles = wait_until(
+            lambda: [body for status, body in [daemon.ask("/readyz")] if status == 503], "not ready"
+        )
+
+        code, seconds = daemon.stop()
+
+        connection.execute(allow.format(name, "true").encode())
+    assert "the database does not answer" in troubles[0]
+    assert code == 0
+    assert seconds < STOP_SECONDS
+
+
+def test_a_second_signal_stops_at_once(site: Site) -> None:
+    """Somebody who presses Ctrl-C twice means it."""
+    asked, go_on = hold_requests(site.simulator)
+    daemon = site.run_daemon()
+    assert asked.wait(60)
+
+    daemon.process.send_signal(signal.SIGINT)
+    daemon.process.send_signal(signal.SIGINT)
+    code = daemon.process.wait(60)
+
+    go_on.set()
+    assert code in (0, 130)
+
+
+def test_the_embedded_database_stops_with_the_daemon(tmp_path: Path) -> None:
+    """Without a server it starts its own, upgrades it, and leaves it in order in the same five seconds."""
+    world = World.build(3, {"hedera": (3,)})
+    with opened(tmp_path, "", world) as site:
+        site.extra_environment = {"INDEXER_DATABASE__DATA_DIR": str(tmp_path / "data")}
+        daemon = site.run_daemon()
+        daemon.wait_for_log("crawl finished")
+
+        code, seconds = daemon.stop()
+
+        assert code == 0, daemon.read_log()[-3000:]
+        assert seconds < STOP_SECONDS
+        assert list((tmp_path / "data").rglob("postmaster.pid")) == []
+        assert "Traceback" not in daemon.read_log()
+
+
+def test_it_stops_while_it_starts(tmp_path: Path) -> None:
+    """Somebody changes their mind before there is anything to stop."""
+    world = World.build(3, {"hedera": (3,)})
+    with opened(tmp_path, "", world) as site:
+        site.extra_environment = {"INDEXER_DATABASE__DATA_DIR": str(tmp_path / "data")}
+        daemon = site.run_daemon()
+        daemon.wait_for_log("status door open")
+
+        code, seconds = daemon.stop()
+
+        assert code == 0, daemon.read_log()[-3000:]
+        assert seconds < STOP_SECONDS
+        again = run_program(site.folder, "db", "check", environment=site.environment())
+        assert again.returncode in (0, 4), again.stderr
+        run_program(site.folder, "db", "stop", environment=site.environment())
