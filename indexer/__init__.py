@@ -2,17 +2,19 @@
 
 The map, from the outside in; imports only go down::
 
-    cli            commands: parse, call, print
-    bootstrap      builds everything; the only reader of configuration and environment
-    jobs           what a pass or a tick does: watchlist, due crawls, outcomes, review
-    worker         one process that claims crawls: leases, heartbeat, clients
-    crawl          the loop: ask, fetch, parse, commit, and the reaction to every failure
-    commit         many finished pages in one transaction
-    publish        fold, judge, merge: a finished crawl becomes history
-    client         HTTP out, bytes in, every failure translated
-    store, sql     the statements, one module per file; store.tables is the truth for columns
-    verdict, folding   pure: may this list be believed; pages to lists
-    sources        the five APIs, pure: questions to requests, bytes to pages
+    cli                commands: parse, call, print
+    daemon, ticker     `indexer run` and `work`: the UTC tick, signals, the status door
+    bootstrap          builds everything; the only reader of configuration and environment
+    shift, due, reload, upkeep     what the daemon does: work, make due crawls, follow files, keep house
+    jobs               what a pass of `indexer crawl` does; review, verify, replay, prune beside it
+    worker             one process that claims crawls: leases, heartbeat, clients
+    crawl, walk        the loop: ask, fetch, parse, commit; and the reaction to every failure
+    commit             many finished pages in one transaction
+    publish, lists     fold, judge, merge: a finished crawl becomes history
+    client, wire       HTTP out, bytes in, every failure translated
+    store, sql         the statements, one module per file; store.tables is the truth for columns
+    verdict, folding, recognition, schedule    pure: may this list be believed; pages to lists; what is due
+    sources            the five APIs, pure: questions to requests, bytes to pages
     config, watchlist, embedded, logs
     records, errors    the values and the reactions
 

@@ -62,11 +62,12 @@ def psql(
 
 
 def roles(config: ConfigOption = None, debug: DebugOption = False) -> None:
-    """Print the statements with which an administrator creates the analysts' role."""
+    """Print the statements that create the roles of analysts and of the daemon: pipe them into psql."""
     from indexer.store import migrations
 
     _ = config, debug
-    sys.stdout.write((migrations.folder() / "report" / "roles_v01.sql").read_text(encoding="utf-8"))
+    for file in ("report/roles_v01.sql", "roles/daemon_v01.sql"):
+        sys.stdout.write((migrations.folder() / file).read_text(encoding="utf-8") + "\n")
 
 
 def start(
