@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from indexer.cancelling import end_tasks
 from indexer.config import Config, missing_secrets
 from indexer.crashpoints import reached
 from indexer.crawl import REFUSED_PAUSE
@@ -215,8 +216,7 @@ class _RunningPass:
         except BaseExceptionGroup as group_error:
             raise _first(group_error) from None
         finally:
-            reporter.cancel()
-            await asyncio.gather(reporter, return_exceptions=True)
+            await end_tasks([reporter])
         await self._count()
 
     def _see_page(self, seen: PageSeen) -> None:
@@ -259,9 +259,7 @@ class _RunningPass:
                     most = lanes(self._engine.config, source)
                 free = most - len(running)
         finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await end_tasks(running)
 
     async def _walk(self, source: str, claim: crawls.Claim) -> str:
         """A walk that breaks costs its own watches, not the pass. Of its error only the class is stored."""

@@ -102,6 +102,7 @@ async def _publish(
         height_to=found.height_to,
         pages=found.pages,
         moved=bool(found.moved),
+        reported_total=found.reported_total,
         source=source.name,
     )
     try:

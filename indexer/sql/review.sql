@@ -7,7 +7,7 @@ SELECT s.snapshot_id, s.state, s.resolution, s.watch_id, s.crawl_id, s.first_pag
            SELECT count(*) FROM ledger.raw_page AS p
            WHERE p.part_on = c.part_on AND p.crawl_id = c.crawl_id AND p.kind = 'page'
        ) THEN c.part_on END AS part_on,
-       c.facts, c.scope, c.drift_restarts, c.source_id, c.moved,
+       c.facts, c.scope, c.drift_restarts, c.source_id, c.moved, c.reported_total,
        (SELECT array_agg(a.address ORDER BY cw.place)
         FROM ledger.crawl_watch AS cw
         JOIN ledger.watch AS w ON w.watch_id = cw.watch_id

@@ -32,6 +32,7 @@ class Quarantined:
     drift_restarts: int | None
     source_id: str | None
     moved: bool | None
+    reported_total: int | None
     addresses: list[str] | None
     address: str
     #: A later list of the same watch was published.
