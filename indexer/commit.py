@@ -45,6 +45,16 @@ class Work:
     )
 
 
+@dataclass(slots=True)
+class _Wish:
+    """Assets a page names, until they have their numbers."""
+
+    network: str
+    refs: set[str]
+    known: Sequence[Asset]
+    numbers: dict[str, int] | None = None
+
+
 class Committer:
     """Where pages become durable. One per process; its transactions run one after another."""
 
@@ -53,27 +63,42 @@ class Committer:
         self._lease = lease
         self._queue: asyncio.Queue[Work] = asyncio.Queue()
         self._learning = asyncio.Lock()
+        self._wishes: list[_Wish] = []
         self.book = AssetBook()
 
     async def learn_assets(self, network: str, refs: set[str], known: Sequence[Asset]) -> dict[str, int]:
         """Number these assets and keep what is said about them, in a short transaction of its own."""
         if self.book.knows(network, refs, known):
             return self.book.numbers(network, refs)
-        # One at a time: many accounts hold the same assets, and the next one finds them known.
+        wish = _Wish(network, refs, known)
+        self._wishes.append(wish)
+        # Whoever comes first learns for all who wait: many accounts hold the same assets.
         async with self._learning:
-            if self.book.knows(network, refs, known):
-                return self.book.numbers(network, refs)
-            return await self._database.steadily(lambda: self._learn(network, refs, known))
+            if wish.numbers is None:
+                batch, self._wishes = self._wishes, []
+                try:
+                    await self._database.steadily(lambda: self._learn(batch))
+                except BaseException:
+                    self._wishes += [other for other in batch if other is not wish]
+                    raise
+        assert wish.numbers is not None
+        return wish.numbers
 
-    async def _learn(self, network: str, refs: set[str], known: Sequence[Asset]) -> dict[str, int]:
-        numbers = self.book.numbers(network, refs)
-        news = list(self.book.news(network, known))
-        async with self._database.transaction() as connection:
-            found = await assets.resolve(connection, network, refs - numbers.keys())
-            numbers |= found
-            digests = await assets.describe(connection, news, numbers)
-        self.book.remember(network, found, digests)
-        return numbers
+    async def _learn(self, batch: Sequence[_Wish]) -> None:
+        for network in {wish.network for wish in batch}:
+            wishes = [wish for wish in batch if wish.network == network]
+            refs = set[str]().union(*(wish.refs for wish in wishes))
+            numbers = self.book.numbers(network, refs)
+            news = {
+                asset.asset_ref: asset for wish in wishes for asset in self.book.news(network, wish.known)
+            }
+            async with self._database.transaction() as connection:
+                found = await assets.resolve(connection, network, refs - numbers.keys())
+                numbers |= found
+                digests = await assets.describe(connection, news.values(), numbers)
+            self.book.remember(network, found, digests)
+            for wish in wishes:
+                wish.numbers = {ref: numbers[ref] for ref in wish.refs}
 
     async def commit(self, work: Work) -> list[WatchVerdict]:
         """Return when the page is durable, with the verdicts if its crawl was published.

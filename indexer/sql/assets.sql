@@ -17,12 +17,13 @@ SELECT asset_id, digest FROM ledger.asset_detail
 WHERE asset_id = ANY(%(assets)s)
 
 -- name: write_details
--- Descriptions that are new or changed, in key order.
+-- Descriptions that are new or changed, in key order. Texts are bound in binary (b): escaping JSON for an array's
+-- text form cost more than all the rest of a first load.
 INSERT INTO ledger.asset_detail (asset_id, kind, symbol, name, decimals, metadata, digest)
 SELECT n.asset_id, n.kind, n.symbol, n.name, n.decimals, n.metadata::jsonb, n.digest
 FROM unnest(
-    %(assets)s::bigint[], %(kinds)s::text[], %(symbols)s::text[], %(names)s::text[], %(decimals)s::smallint[],
-    %(metadata)s::text[], %(digests)s::bytea[]
+    %(assets)s::bigint[], %(kinds)b::text[], %(symbols)b::text[], %(names)b::text[], %(decimals)s::smallint[],
+    %(metadata)b::text[], %(digests)b::bytea[]
 ) AS n (asset_id, kind, symbol, name, decimals, metadata, digest)
 ORDER BY n.asset_id
 ON CONFLICT (asset_id) DO UPDATE

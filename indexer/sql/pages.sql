@@ -44,7 +44,7 @@ RETURNING c.crawl_id, c.first_page_at, c.last_page_at, c.height_from, c.height_t
 -- Each content once per month, in key order.
 INSERT INTO ledger.raw_body (part_on, sha256, codec, length, body, base_sha256)
 SELECT DISTINCT ON (n.part_on, n.sha256) n.part_on, n.sha256, n.codec, n.length, n.body, n.base_sha256
-FROM unnest(%(part_ons)s::date[], %(sha256s)s::bytea[], %(codecs)s::text[], %(lengths)s::int[], %(bodies)s::bytea[],
+FROM unnest(%(part_ons)s::date[], %(sha256s)b::bytea[], %(codecs)s::text[], %(lengths)s::int[], %(bodies)b::bytea[],
             %(bases)s::bytea[])
     AS n (part_on, sha256, codec, length, body, base_sha256)
 ORDER BY n.part_on, n.sha256
@@ -60,7 +60,7 @@ SELECT n.part_on, n.crawl_id, n.kind, n.page_no, n.epoch, coalesce(n.fetched_at,
 FROM unnest(
     %(part_ons)s::date[], %(crawls)s::bigint[], %(kinds)s::text[], %(page_nos)s::int[], %(epochs)s::bigint[],
     %(fetched_at)s::timestamptz[], %(statuses)s::smallint[], %(templates)s::text[], %(cursors_in)s::text[], %(cursors_out)s::text[],
-    %(items)s::int[], %(sha256s)s::bytea[], %(steady)s::bytea[]
+    %(items)s::int[], %(sha256s)b::bytea[], %(steady)s::bytea[]
 ) AS n (part_on, crawl_id, kind, page_no, epoch, fetched_at, status, request, cursor_in, cursor_out, items, sha256,
         steady_sha256)
 
