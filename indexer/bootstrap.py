@@ -17,7 +17,7 @@ from indexer.reload import FileSeen, Fingerprint, Setup
 from indexer.sources import SOURCES, build
 from indexer.sources.base import Source
 from indexer.store import database as store
-from indexer.store import history, migrations
+from indexer.store import history, revision
 from indexer.store.database import Database
 from indexer.watchlist import WatchEntry
 from indexer.worker import Worker
@@ -117,14 +117,22 @@ async def database(config: Config) -> AsyncIterator[Database]:
     Raises DatabaseUnavailable, SchemaNotCurrent.
     """
     async with database_url(config) as url:
-        try:
-            await asyncio.to_thread(migrations.check, url)
-        except SchemaNotCurrent:
-            if config.database.url is not None:
-                raise
-            await asyncio.to_thread(migrations.upgrade, url)
+        if not await asyncio.to_thread(revision.is_current, url):
+            await asyncio.to_thread(_make_current, config, url)
         async with store.opened(url, configure=history.create_fold) as opened:
             yield opened
+
+
+def _make_current(config: Config, url: str) -> None:
+    """Upgrade the embedded database; say what to type about a server. Alembic is loaded only here."""
+    from indexer.store import migrations
+
+    try:
+        migrations.check(url)
+    except SchemaNotCurrent:
+        if config.database.url is not None:
+            raise
+        migrations.upgrade(url)
 
 
 @contextlib.asynccontextmanager

@@ -63,11 +63,11 @@ def psql(
 
 def roles(config: ConfigOption = None, debug: DebugOption = False) -> None:
     """Print the statements that create the roles of analysts and of the daemon: pipe them into psql."""
-    from indexer.store import migrations
+    from indexer.store.places import folder
 
     _ = config, debug
     for file in ("report/roles_v01.sql", "roles/daemon_v01.sql"):
-        sys.stdout.write((migrations.folder() / file).read_text(encoding="utf-8") + "\n")
+        sys.stdout.write((folder() / file).read_text(encoding="utf-8") + "\n")
 
 
 def start(

@@ -6,7 +6,6 @@ Alembic runs them; migrations/env.py holds the advisory lock and the lock timeou
 import re
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -20,16 +19,11 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import SchemaItem
 
 from indexer.errors import DatabaseUnavailable, SchemaNotCurrent
+from indexer.store.places import folder
 from indexer.store.tables import metadata
 
 #: Alembic keeps the migration that runs in module globals: one at a time in a process.
 _ALEMBIC: Final = threading.Lock()
-
-
-def folder() -> Path:
-    """The migrations: inside the installed wheel, or at the top of the checkout."""
-    packaged = Path(__file__).resolve().parent.parent / "_migrations"
-    return packaged if packaged.is_dir() else packaged.parent.parent / "migrations"
 
 
 def _config() -> Config:

@@ -5,11 +5,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from indexer.store import migrations
+from indexer.store.places import folder
 from tests.integration.engine.conftest import OpenStage
 from tests.integration.engine.stage import Stage, outcomes
 
-ROLES = (migrations.folder() / "roles" / "daemon_v01.sql").read_text(encoding="utf-8")
+ROLES = (folder() / "roles" / "daemon_v01.sql").read_text(encoding="utf-8")
 
 #: A login of this test's own; roles belong to the whole server.
 LOGIN = """

@@ -7,6 +7,7 @@ import pytest
 from psycopg import sql
 
 from indexer.store import migrations
+from indexer.store.places import folder
 from tests.integration.report.world import World
 
 SCHEMAS = "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname = 'report'"
@@ -37,7 +38,7 @@ def test_refuses_to_take_an_analysts_view_with_it(world: World, database_url: st
 
 def test_the_grants_can_be_run_again(world: World) -> None:
     """`indexer db roles` prints what the upgrade ran; an administrator may run it twice."""
-    statements = (migrations.folder() / "report" / "roles_v01.sql").read_text(encoding="utf-8")
+    statements = (folder() / "report" / "roles_v01.sql").read_text(encoding="utf-8")
 
     with world.connection.transaction():
         world.connection.execute(statements.encode())

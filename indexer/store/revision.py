@@ -1,0 +1,25 @@
+"""Which revision a database has, asked with one plain query: commands start without loading Alembic.
+
+`migrations.py` knows more and says what to type; it is asked only when this finds a difference.
+"""
+
+from pathlib import Path
+
+import psycopg
+
+from indexer.store.places import folder
+
+
+def expected() -> str:
+    """The newest revision among the files of the migrations."""
+    return max(file.name.split("_", 1)[0] for file in Path(folder() / "versions").glob("[0-9]*_*.py"))
+
+
+def is_current(url: str) -> bool:
+    """Whether the schema is this program's. False for any doubt: no table, no answer, another revision."""
+    try:
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            rows = connection.execute("SELECT version_num FROM ledger.alembic_version").fetchall()
+    except psycopg.Error:
+        return False
+    return rows == [(expected(),)]
