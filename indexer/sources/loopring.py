@@ -32,6 +32,7 @@ _MOST_ROWS: Final = 2**16
 _LARGEST_BALANCE: Final = 2**96 - 1
 _LARGEST_ACCOUNT: Final = 2**32 - 1
 
+_UNKNOWN: Final = "100000"
 _USER_NOT_FOUND: Final = "101002"
 _NOT_FOUND: Final = frozenset({"101001", _USER_NOT_FOUND})
 _REFUSALS: Final = frozenset({"104001", "104002"})
@@ -140,7 +141,7 @@ def _reaction(status: int, code: str | None, resumed: bool) -> type[ApiError]:
         return errors.RateLimited
     if code in _REFUSALS or status in {401, 402, 403}:
         return errors.Refused
-    if status >= 500 or status == 408:
+    if status >= 500 or status == 408 or code == _UNKNOWN:
         return errors.ServerTrouble
     if resumed and 400 <= status < 500 and code not in _NOT_FOUND:
         return errors.CursorRejected

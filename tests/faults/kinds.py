@@ -88,9 +88,7 @@ _STATUSES: Final = (
     _status(502, Reaction.RETRIED, "status_502_html", body=_HTML),
     _status(503, Reaction.RETRIED, "status_503_empty", body=b""),
     Kind("redirect", "redirect", Reaction.FAILED, late=lambda host: {"value": f"{host}/elsewhere"}),
-    Kind(
-        "api_error", "api_error", Reaction.RETRIED, {"loopring": Reaction.FAILED}
-    ),  # Loopring's "unknown error" says nothing about whether asking again helps.
+    Kind("api_error", "api_error", Reaction.RETRIED),
 )
 _CONNECTIONS: Final = (
     Kind("hang", "hang", Reaction.RETRIED),
