@@ -4,6 +4,7 @@ A release folds the same raw pages again, so what becomes history is exactly wha
 """
 
 from collections.abc import Mapping
+from datetime import date
 
 from indexer.config import Config
 from indexer.errors import BadPage, UsageError
@@ -66,10 +67,32 @@ async def _publish(
             f"The raw pages of snapshot {found.snapshot_id} were pruned: crawl the address again."
         )
     source = sources[found.source_id]
-    addresses = found.addresses or [found.address]
-    claim = Claim(
+    crawl = FinishedCrawl(
+        claim=_as_claimed(found, found.part_on),
+        source=source,
+        config=config.sources[source.name],
+        facts=found.facts or {},
+        covered={found.address: found.watch_id},
+        rows=None,
+    )
+    advanced = _as_advanced(found, source.name)
+    try:
+        verdicts = await publish_lists(
+            connection, [crawl], {found.crawl_id: advanced}, forced=frozenset({found.watch_id})
+        )
+    except BadPage as error:
+        raise UsageError(f"Snapshot {found.snapshot_id} cannot be folded again: {error}") from None
+    if not verdicts:
+        raise UsageError(
+            f"{found.address} is not watched any more: put it on the watchlist and crawl it again."
+        )
+
+
+def _as_claimed(found: Quarantined, part_on: date) -> Claim:
+    """The crawl as its worker held it, for this watch alone."""
+    return Claim(
         crawl_id=found.crawl_id,
-        part_on=found.part_on,
+        part_on=part_on,
         lease_epoch=0,
         scope=found.scope or "",
         cursor=None,
@@ -82,19 +105,15 @@ async def _publish(
         drift_restarts=found.drift_restarts or 0,
         cursor_restarts=0,
         watches=[found.watch_id],
-        addresses=addresses,
+        addresses=found.addresses or [found.address],
         open=[True],
         grown_window=None,
     )
-    crawl = FinishedCrawl(
-        claim=claim,
-        source=source,
-        config=config.sources[source.name],
-        facts=found.facts or {},
-        covered={found.address: found.watch_id},
-        rows=None,
-    )
-    advanced = Advanced(
+
+
+def _as_advanced(found: Quarantined, source: str) -> Advanced:
+    """The crawl as its last page left it."""
+    return Advanced(
         crawl_id=found.crawl_id,
         first_page_at=found.first_page_at,
         last_page_at=found.last_page_at,
@@ -103,15 +122,5 @@ async def _publish(
         pages=found.pages,
         moved=bool(found.moved),
         reported_total=found.reported_total,
-        source=source.name,
+        source=source,
     )
-    try:
-        verdicts = await publish_lists(
-            connection, [crawl], {found.crawl_id: advanced}, forced=frozenset({found.watch_id})
-        )
-    except BadPage as error:
-        raise UsageError(f"Snapshot {found.snapshot_id} cannot be folded again: {error}") from None
-    if not verdicts:
-        raise UsageError(
-            f"{found.address} is not watched any more: put it on the watchlist and crawl it again."
-        )
