@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Self
 
-import httpx
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
-
 from indexer.config import SourceConfig
+from indexer.connection import Connections, Transport
 from indexer.errors import (
     ApiError,
     BadPage,
@@ -31,15 +29,14 @@ from indexer.records import Question, Request
 from indexer.retry import Breaker, backoff_seconds, longest_wait, read_retry_after
 from indexer.sources.base import Source
 from indexer.wire import (
-    FIXED_HEADERS,
+    CONNECT_SECONDS,
     TRANSPORT_ERRORS,
+    Reply,
+    RequestWriter,
     describe_failure,
     fits_header,
     fits_target,
-    open_transport,
     origin_of,
-    read_body,
-    timeouts,
 )
 
 __all__ = [
@@ -144,7 +141,7 @@ class Client:
         config: SourceConfig,
         pacer: Pacer,
         *,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
         now: Callable[[], datetime] = utc_now,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -154,9 +151,10 @@ class Client:
     ) -> None:
         self._source = source
         self._pacer = pacer
-        self._origin = origin_of(config)
+        origin = origin_of(config)
+        self._writer = RequestWriter(origin)
         self._secrets = {name: secret.get_secret_value() for name, secret in config.secrets.items()}
-        self._transport = transport or open_transport(config.concurrency)
+        self._transport = transport or Connections(origin)
         self._now, self._clock, self._sleep, self._random = now, clock, sleep, random
         self._observe = observe
         self._limits = limits or ClientLimits()
@@ -197,31 +195,28 @@ class Client:
         return answer
 
     async def _ask_until_answered(self, fetch: _Fetch) -> Answer:
-        async def hold_everybody(state: RetryCallState) -> None:
-            await self._hold(fetch, state.upcoming_sleep)
-
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type((RateLimited, ServerTrouble)),
-            wait=lambda state: self._wait_seconds(fetch, state.attempt_number),
-            stop=lambda state: self._is_spent(fetch, state.upcoming_sleep),
-            before_sleep=hold_everybody,
-            sleep=self._sleep,
-            reraise=True,
-        )
-        try:
-            return await retrying(self._attempt, fetch)
-        except (RateLimited, ServerTrouble) as error:
-            last = error
-        await self._hold(fetch, self._stated_wait(last))
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await self._attempt(fetch)
+            except (RateLimited, ServerTrouble) as error:
+                last = error
+            wait_seconds = self._wait_seconds(last, tries)
+            if self._is_spent(fetch, wait_seconds):
+                break
+            await self._hold(last, wait_seconds)
+            await self._sleep(wait_seconds)
+        await self._hold(last, self._stated_wait(last))
         if fetch.attempts == 1:
             raise last
         raise type(last)(f"{last} (after {fetch.attempts} requests)", last.retry_after_seconds)
 
-    def _wait_seconds(self, fetch: _Fetch, attempt: int) -> float:
-        return max(self._stated_wait(fetch.last_error), backoff_seconds(attempt, self._random))
+    def _wait_seconds(self, error: RateLimited | ServerTrouble, tries: int) -> float:
+        return max(self._stated_wait(error), backoff_seconds(tries, self._random))
 
-    def _stated_wait(self, error: RateLimited | ServerTrouble | None) -> float:
-        stated = longest_wait(error.retry_after_seconds) if error else None
+    def _stated_wait(self, error: RateLimited | ServerTrouble) -> float:
+        stated = longest_wait(error.retry_after_seconds)
         return min(stated or 0.0, self._limits.max_wait_seconds)
 
     def _is_spent(self, fetch: _Fetch, wait_seconds: float) -> bool:
@@ -229,9 +224,8 @@ class Client:
             return True
         return self._clock() + wait_seconds >= fetch.deadline
 
-    async def _hold(self, fetch: _Fetch, seconds: float) -> None:
+    async def _hold(self, error: RateLimited | ServerTrouble, seconds: float) -> None:
         """A limit is the key's, not one request's: every worker on it waits."""
-        error = fetch.last_error
         told_to_wait = isinstance(error, RateLimited) or self._stated_wait(error) > 0
         if told_to_wait and seconds > 0:
             await self._pacer.hold(seconds)
@@ -255,7 +249,7 @@ class Client:
         return min(self._timeout_seconds, left)
 
     async def _send_observed(self, fetch: _Fetch, seconds: float) -> Answer:
-        wire = self._build(fetch.request, seconds)
+        message = self._write(fetch.request)
         exchange = fetch.exchange
         fetch.attempts += 1
         exchange.requests += 1
@@ -263,7 +257,7 @@ class Client:
         self.requests_sent += 1
         started, outcome = self._clock(), "cancelled"
         try:
-            answer = await self._send(fetch, wire, seconds)
+            answer = await self._send(fetch, message, seconds)
             outcome = "answered"
         except ApiError as error:
             outcome = OUTCOMES.get(type(error), "error")
@@ -273,21 +267,10 @@ class Client:
             self._observe(RequestSeen(name, exchange.status, spent, outcome, fetch.attempts))
         return answer
 
-    def _build(self, request: Request, seconds: float) -> httpx.Request:
+    def _write(self, request: Request) -> bytes:
         """The request as it goes on the wire, freshly signed."""
-        headers = httpx.Headers(FIXED_HEADERS)
-        if request.body:
-            headers["Content-Type"] = "application/json"
-        headers.update(self._signed_headers(request))
-        # The URL is the origin only and the target an extension: httpx would re-encode a path, and
-        # whatever shows a URL (a log line, an exception) has nothing secret to show.
-        return httpx.Request(
-            request.method,
-            self._origin,
-            headers=headers,
-            content=request.body or None,
-            extensions={"target": self._target(request), "timeout": timeouts(seconds)},
-        )
+        headers = self._signed_headers(request)
+        return self._writer.write(request.method, self._target(request), headers, request.body)
 
     def _signed_headers(self, request: Request) -> dict[str, str]:
         headers = self._source.headers(request, self._secrets, self._now())
@@ -305,35 +288,31 @@ class Client:
             raise Refused(f"{self._describe(request)}: the key has characters no URL may have")
         return (request.target + secret_part).encode("ascii")
 
-    async def _send(self, fetch: _Fetch, wire: httpx.Request, seconds: float) -> Answer:
-        what = self._describe(fetch.request)
+    async def _send(self, fetch: _Fetch, message: bytes, seconds: float) -> Answer:
+        reply = Reply(self._describe(fetch.request), self._limits.max_body_bytes)
         try:
             # Over everything: a byte a second is never late for a read time-out.
             async with asyncio.timeout(seconds):
-                return await self._exchange(fetch, wire)
+                await self._transport.exchange(message, reply, min(CONNECT_SECONDS, seconds))
+            return self._read(fetch, reply)
         except TimeoutError:
             problem = f"no complete answer within {seconds:g} s"
         except TRANSPORT_ERRORS as error:
             problem = describe_failure(error)
-        # Raised out here, so that the library's error (URL, headers) is not even its context.
-        raise ServerTrouble(f"{what}: {problem}")
-
-    async def _exchange(self, fetch: _Fetch, wire: httpx.Request) -> Answer:
-        exchange, what = fetch.exchange, self._describe(fetch.request)
-        response = await self._transport.handle_async_request(wire)
-        exchange.status = status = response.status_code
-        try:
-            if 300 <= status < 400:
-                raise RequestRejected(f"{what}: {status}, redirects are not followed")
-            body = await read_body(response, what, self._limits.max_body_bytes)
         finally:
-            await response.aclose()
-        exchange.body = body
+            fetch.exchange.status = reply.status
+        # Raised out here, so that the library's error is not even its context.
+        raise ServerTrouble(f"{self._describe(fetch.request)}: {problem}")
+
+    def _read(self, fetch: _Fetch, reply: Reply) -> Answer:
+        status, body = reply.status, reply.finish()
+        assert status is not None
+        fetch.exchange.body = body
         error = self._source.read_error(fetch.question, status, body)
         if error is None:
             return Answer(status, body, fetch.attempts)
         if isinstance(error, RateLimited | ServerTrouble | Refused):
-            header = read_retry_after(response.headers.get("Retry-After", ""), self._now())
+            header = read_retry_after(reply.headers.get("retry-after", ""), self._now())
             error.retry_after_seconds = longest_wait(error.retry_after_seconds, header)
         raise error
 

@@ -42,7 +42,8 @@ class BodyDecoder:
         self._what = what
         self._max_bytes = max_bytes
         self._raw_bytes = 0
-        self._decoded = bytearray()
+        self._pieces: list[bytes] = []
+        self._decoded_bytes = 0
         #: Fewer than two bytes say nothing about which deflate this is.
         self._undecided = b""
         self._inflater: _Inflater | None = None
@@ -50,7 +51,7 @@ class BodyDecoder:
     @property
     def decoded_bytes(self) -> int:
         """How much is held in memory by now."""
-        return len(self._decoded)
+        return self._decoded_bytes
 
     def feed(self, data: bytes) -> None:
         """Take the next raw bytes. Raises BadPage above the cap, ServerTrouble for corrupt data."""
@@ -58,7 +59,7 @@ class BodyDecoder:
         if self._raw_bytes > self._max_bytes:
             raise self._too_large()
         if self._encoding == "identity":
-            self._decoded += data
+            self._keep(data)
             return
         try:
             self._inflate(data)
@@ -70,7 +71,7 @@ class BodyDecoder:
         # No bytes at all is an empty body under any encoding: some servers label their empty 429s.
         if self._encoding != "identity" and self._raw_bytes:
             self._drain()
-        return bytes(self._decoded)
+        return b"".join(self._pieces)
 
     def _inflate(self, data: bytes) -> None:
         if self._inflater is None:
@@ -104,8 +105,9 @@ class BodyDecoder:
             raise ServerTrouble(f"{self._what}: the {self._encoding} body was cut off")
 
     def _keep(self, piece: bytes) -> None:
-        self._decoded += piece
-        if len(self._decoded) > self._max_bytes:
+        self._pieces.append(piece)
+        self._decoded_bytes += len(piece)
+        if self._decoded_bytes > self._max_bytes:
             raise self._too_large()
 
     def _too_large(self) -> BadPage:

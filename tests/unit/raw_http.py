@@ -24,7 +24,7 @@ from indexer.errors import (
     RequestRejected,
     ServerTrouble,
 )
-from indexer.records import Page, Question, Request, Secrets
+from indexer.records import Page, Question, Request, Secrets, SplitPage
 
 #: Bytes sent as they are, or a fault that writes for itself.
 Reply = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -177,6 +177,9 @@ class PlainSource:
 
     def parse(self, question: Question, body: bytes) -> Page:
         return Page()
+
+    def split(self, body: bytes) -> SplitPage | None:
+        return None
 
 
 def source_config(base_url: str | None, *, key: str = KEY, timeout: float = 20.0) -> SourceConfig:

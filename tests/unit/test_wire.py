@@ -7,11 +7,12 @@ import ssl
 import traceback
 import zlib
 
-import httpx
 import pytest
 
+from indexer.answer import Incoming
 from indexer.client import Client, ClientLimits, Exchange
 from indexer.errors import ApiError, BadPage, RateLimited, Refused, RequestRejected, ServerTrouble, UsageError
+from indexer.wire import RequestWriter, origin_of
 from tests.unit.raw_http import (
     KEY,
     QUESTION,
@@ -160,16 +161,20 @@ def test_says_that_tls_failed() -> None:
     assert_no_secret(asyncio.run(run()))
 
 
-class FailingTransport(httpx.AsyncBaseTransport):
+class FailingTransport:
     """Fails as the real one does where a test cannot make the network fail."""
 
     def __init__(self, cause: Exception) -> None:
         self.cause = cause
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        # Whatever prints a URL may print this one: the target travels beside it.
-        assert request.url == "http://127.0.0.1:9/"
-        raise httpx.ConnectError(f"http://127.0.0.1/{KEY}", request=request) from self.cause
+    async def exchange(self, message: bytes, incoming: Incoming, connect_seconds: float) -> None:
+        assert message
+        assert incoming
+        assert connect_seconds > 0
+        raise self.cause
+
+    async def aclose(self) -> None:
+        return
 
 
 @pytest.mark.parametrize(
@@ -246,7 +251,7 @@ def test_an_endless_body_costs_no_more_than_its_cap() -> None:
 
 
 def test_the_transport_itself_logs_no_url(caplog: pytest.LogCaptureFixture) -> None:
-    """Even before any redactor: what httpx and httpcore say at DEBUG has no target in it."""
+    """Even before any redactor: what the event loop says when it is debugged has no target in it."""
     caplog.set_level(logging.DEBUG)
 
     async def run() -> None:
@@ -254,14 +259,51 @@ def test_the_transport_itself_logs_no_url(caplog: pytest.LogCaptureFixture) -> N
         async with serving(reply()) as server, world.client(source_config(server.url)) as client:
             await client.fetch(QUESTION, REQUEST, Exchange())
 
-    asyncio.run(run())
+    asyncio.run(run(), debug=True)
 
-    assert any(record.name.startswith("httpcore") for record in caplog.records)
+    assert "connected to 127.0.0.1" in caplog.text
     assert KEY not in caplog.text
 
 
-@pytest.mark.parametrize("base_url", [None, "", "mainnet.example", "ftp://h/", "http://", "http://[::1"])
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        *(None, "", "mainnet.example", "ftp://h/", "http://", "http://[::1", "http://[x]/", "http://h:99999"),
+        *("http://a b/", "http://h\r\nX-Injected: 1/", "http://a%0d/", "http://:80/", "http://h:port/"),
+    ],
+)
 def test_refuses_a_base_url_it_cannot_use(base_url: str | None) -> None:
     """A retired source or a broken URL is a configuration error that names the knob."""
     with pytest.raises(UsageError, match=r"sources\.plain\.base_url"):
         World().client(source_config(base_url))
+
+
+@pytest.mark.parametrize(
+    ("base_url", "host"),
+    [
+        ("http://api.example", "api.example"),
+        ("http://api.example:80/v3", "api.example"),
+        ("https://api.example:443", "api.example"),
+        ("https://api.example:80", "api.example:80"),
+        ("http://API.example:8080/", "api.example:8080"),
+        ("http://user:password@api.example/", "api.example"),
+        ("http://[::1]:8080/", "[::1]:8080"),
+        ("https://bücher.example", "xn--bcher-kva.example"),
+    ],
+)
+def test_names_the_host_as_it_is_called(base_url: str, host: str) -> None:
+    """The host of base_url goes into every request, its port only where it is not the usual one."""
+    message = RequestWriter(origin_of(source_config(base_url))).write("GET", b"/a?b", {}, b"")
+
+    assert message.startswith(f"GET /a?b HTTP/1.1\r\nHost: {host}\r\n".encode())
+    assert message.endswith(b"\r\n\r\n")
+
+
+def test_a_header_of_the_source_goes_once() -> None:
+    """A source that states the content type replaces ours."""
+    writer = RequestWriter(origin_of(source_config("http://h")))
+
+    message = writer.write("POST", b"/", {"Content-Type": "application/x"}, b"{}")
+
+    assert message.count(b"Content-Type") == 1
+    assert b"Content-Type: application/x\r\nContent-Length: 2\r\n\r\n{}" in message
