@@ -10,11 +10,18 @@ from functools import partial
 from typing import Final
 
 from indexer.store import prune as store
+from indexer.store import runs
 from indexer.store.database import Database
 from indexer.store.prune import Limits, Month
 
 #: Crawls in one transaction: locks stay short.
 _BATCH: Final = 1_000
+
+#: How old an unchanged crawl is before a daemon folds it.
+_FOLDED_FROM: Final = timedelta(hours=1)
+
+#: Snapshots a daemon looks back over each hour: those of a million watches crawled twice.
+_LATELY: Final = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,8 @@ class Pruned:
     bodies: int
     crawls: int
     passes: int
+    #: Snapshots that were folded into runs, with the crawls and pages they came from.
+    folded: int = 0
 
     @property
     def bytes(self) -> int:
@@ -40,10 +49,31 @@ async def prune(database: Database, keep: timedelta, *, dry_run: bool) -> Pruned
     """Remove what is older than ``keep``; ``dry_run`` only tells. Raises DatabaseUnavailable."""
     if dry_run:
         return await database.steadily(lambda: _tell(database, keep))
+    folded = await runs.fold_unchanged(database)
     limits, dropped = await database.steadily(lambda: _drop_months(database, keep))
     crawls = await _delete_crawls(database, limits)
     passes = await database.steadily(lambda: _delete_passes(database, limits))
-    return Pruned(limits.kept_from, dropped.months, dropped.pages, dropped.bodies, crawls, passes)
+    if folded or crawls:
+        await database.steadily(lambda: runs.give_space_back(database))
+    return Pruned(limits.kept_from, dropped.months, dropped.pages, dropped.bodies, crawls, passes, folded)
+
+
+async def fold(database: Database) -> int:
+    """Fold unchanged crawls only; returns how many, per watch. Raises DatabaseUnavailable."""
+    folded = await runs.fold_unchanged(database)
+    if folded:
+        await database.steadily(lambda: runs.give_space_back(database))
+    return folded
+
+
+async def fold_new(database: Database) -> int:
+    """What a working daemon does now and then: fold what was published lately, without a lock on anybody.
+
+    The newest crawls stay as they are: somebody may be looking at what they just did.
+    """
+    async with database.connection() as connection:
+        newest = await runs.read_mark(connection)
+    return await runs.fold_unchanged(database, max(0, newest - _LATELY), _FOLDED_FROM)
 
 
 @dataclass(frozen=True, slots=True)

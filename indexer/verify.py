@@ -16,8 +16,8 @@ from indexer.records import Question
 from indexer.sources.base import Source
 from indexer.store import pages
 from indexer.store import verify as store
+from indexer.store.bodies import UNREADABLE
 from indexer.store.database import Connection, Database
-from indexer.store.pages import UNREADABLE
 from indexer.store.verify import JudgedCrawl, StoredBody, Violation
 
 #: More violations of one rule than this are only counted.
@@ -75,7 +75,7 @@ async def _check_lists(connection: Connection, sources: Mapping[str, Source], fi
         broken = await _check_crawl(connection, sources[crawl.source], crawl)
         findings.checked["lists"] += len(crawl.snapshots)
         # Pages that were pruned while they were read are no violation.
-        if broken and await store.is_kept(connection, crawl.part_on):
+        if broken and await store.is_kept(connection, crawl):
             for violation in broken:
                 findings.add(violation.rule, violation.ref)
 

@@ -8,6 +8,7 @@ import os
 from alembic import context
 from sqlalchemy import Connection, create_engine, text
 
+from indexer.crashpoints import reached
 from indexer.store.migrations import COMPARISON
 from indexer.store.tables import metadata
 
@@ -24,6 +25,7 @@ def run_on(connection: Connection) -> None:
         connection=connection,
         target_metadata=metadata,
         transaction_per_migration=True,
+        on_version_apply=lambda **_step: reached("migration_written"),
         **COMPARISON,
     )
     # Without the time-out: another upgrade takes as long as it takes, and then there is nothing left to do.

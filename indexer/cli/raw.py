@@ -111,11 +111,16 @@ def print_pages(crawl_id: int, pages: "Sequence[PageRow]") -> None:
 
 def unpack(body: "BodyRow") -> bytes:
     """The exact bytes. They are evidence, so their digest is checked before anybody sees them."""
-    from indexer.store import pages
+    from indexer.store.bodies import apply_splice, steady_digest, stored_body
 
-    base = (body.base_codec, body.base_length, body.base_body)
-    exact = pages.stored_body((body.codec, body.length, body.body), base).unpack()
-    if hashlib.sha256(exact).digest() != body.sha256:
+    stored = stored_body(body.codecs, body.lengths, body.bodies)
+    assert stored is not None
+    exact = apply_splice(stored.unpack(), body.splice)
+    if body.sha256 is None:
+        is_whole = steady_digest(exact, body.splice) == body.steady_sha256
+    else:
+        is_whole = hashlib.sha256(exact).digest() == body.sha256
+    if not is_whole:
         raise ValueError("the stored bytes do not have their own digest")
     return exact
 

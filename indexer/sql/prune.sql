@@ -21,12 +21,12 @@ FROM (
 ) AS n
 
 -- name: list_months
--- The tables that go, and their size with indexes.
+-- The tables that go, and their size with indexes. Toast tables end in numbers that are no months.
 SELECT child.relname AS name, pg_total_relation_size(child.oid) AS bytes
 FROM pg_inherits
 JOIN pg_class AS child ON child.oid = inhrelid
 WHERE inhparent IN ('ledger.raw_page'::regclass, 'ledger.raw_body'::regclass)
-  AND CASE WHEN child.relname ~ '_[0-9]{6}$' THEN to_date(right(child.relname, 6), 'YYYYMM') < %(kept_from)s END
+  AND CASE WHEN child.relname ~ '^raw_(page|body)_[0-9]{6}$' THEN to_date(right(child.relname, 6), 'YYYYMM') < %(kept_from)s END
 ORDER BY child.relname
 
 -- name: count_raw

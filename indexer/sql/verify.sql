@@ -67,8 +67,9 @@ ORDER BY c.crawl_id
 LIMIT 50
 
 -- name: find_month
--- Whether the pages of that day can still be there: a prune may have run meanwhile.
+-- Whether the pages of that crawl can still be there: it may have been pruned or folded meanwhile.
 SELECT to_regclass('ledger.raw_page' || to_char(%(part_on)s::date, '_YYYYMM')) IS NOT NULL
+   AND EXISTS (SELECT FROM ledger.crawl AS c WHERE c.crawl_id = %(crawl)s)
 
 -- name: list_days
 -- The days whose bodies are kept, from the one after another on: partitions are by month, bodies by day.
@@ -76,10 +77,13 @@ SELECT min(part_on) FROM ledger.raw_body WHERE part_on > %(after)s
 
 -- name: read_bodies
 -- The bodies of one day in key order, a few at a time: memory is bounded by bodies, not by months.
-SELECT b.sha256, b.codec, b.length, b.body,
-       base.codec AS base_codec, base.length AS base_length, base.body AS base_body
-FROM ledger.raw_body AS b
-LEFT JOIN ledger.raw_body AS base ON base.part_on = b.part_on AND base.sha256 = b.base_sha256
-WHERE b.part_on = %(part_on)s AND b.sha256 > %(after)s
+SELECT b.sha256, b.length, chain.codecs, chain.lengths, chain.bodies
+FROM (
+    SELECT r.part_on, r.sha256, r.length
+    FROM ledger.raw_body AS r
+    WHERE r.part_on = %(part_on)s AND r.sha256 > %(after)s
+    ORDER BY r.sha256
+    LIMIT 16
+) AS b
+CROSS JOIN LATERAL ledger.read_chain(b.part_on, b.sha256) AS chain
 ORDER BY b.sha256
-LIMIT 16

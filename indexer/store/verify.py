@@ -7,7 +7,8 @@ from typing import Final
 
 from psycopg.rows import class_row
 
-from indexer.store import pages, statements
+from indexer.store import statements
+from indexer.store.bodies import stored_body
 from indexer.store.database import Connection
 
 _SQL: Final = statements.load("verify")
@@ -55,19 +56,17 @@ class StoredBody:
     """Bytes as they are stored, under the hash of what they should be."""
 
     sha256: bytes
-    codec: str
     length: int
-    body: bytes
-    #: Of the body that a splice changes in one place.
-    base_codec: str | None
-    base_length: int | None
-    base_body: bytes | None
+    #: Of the body and of every one behind it.
+    codecs: list[str]
+    lengths: list[int]
+    bodies: list[bytes]
 
     def unpack(self) -> bytes:
         """The exact bytes again."""
-        return pages.stored_body(
-            (self.codec, self.length, self.body), (self.base_codec, self.base_length, self.base_body)
-        ).unpack()
+        body = stored_body(self.codecs, self.lengths, self.bodies)
+        assert body is not None
+        return body.unpack()
 
 
 async def freeze(connection: Connection) -> None:
@@ -108,9 +107,9 @@ async def read_judged_crawls(connection: Connection) -> AsyncIterator[JudgedCraw
         after = found[-1].crawl_id
 
 
-async def is_kept(connection: Connection, part_on: date) -> bool:
-    """Whether pages of that day can still be there."""
-    cursor = await connection.execute(_SQL.find_month, {"part_on": part_on})
+async def is_kept(connection: Connection, crawl: JudgedCrawl) -> bool:
+    """Whether the pages of that crawl can still be there."""
+    cursor = await connection.execute(_SQL.find_month, {"part_on": crawl.part_on, "crawl": crawl.crawl_id})
     row = await cursor.fetchone()
     return bool(row and row[0])
 

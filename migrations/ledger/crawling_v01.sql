@@ -109,7 +109,6 @@ CREATE TABLE ledger.crawl_watch (
     CONSTRAINT crawl_watch_open_is_true_or_null CHECK (open),
     CONSTRAINT crawl_watch_ended_has_a_verdict CHECK ((open IS NULL) = (verdict IS NOT NULL)),
     CONSTRAINT crawl_watch_verdict_is_known CHECK (verdict IN ('published', 'unchanged', 'quarantined', 'failed', 'abandoned', 'skipped')),
-    CONSTRAINT crawl_watch_watch_id_due_at_key UNIQUE (watch_id, due_at),
     CONSTRAINT crawl_watch_crawl_id_fkey FOREIGN KEY(crawl_id) REFERENCES ledger.crawl (crawl_id),
     CONSTRAINT crawl_watch_watch_id_fkey FOREIGN KEY(watch_id) REFERENCES ledger.watch (watch_id)
 ) WITH (fillfactor = 80);
@@ -117,6 +116,8 @@ CREATE TABLE ledger.crawl_watch (
 CREATE UNIQUE INDEX crawl_watch_one_open ON ledger.crawl_watch (watch_id) WHERE open;
 
 CREATE INDEX crawl_watch_watch_id_crawl_id_idx ON ledger.crawl_watch (watch_id, crawl_id);
+
+CREATE UNIQUE INDEX crawl_watch_watch_id_due_at_key ON ledger.crawl_watch (watch_id, due_at) WHERE due_at IS NOT NULL;
 
 COMMENT ON TABLE ledger.crawl_watch IS 'A watch covered by a crawl, with the verdict that belongs to it alone.';
 COMMENT ON COLUMN ledger.crawl_watch.crawl_id IS 'Which crawl.';
@@ -148,20 +149,23 @@ CREATE TABLE ledger.raw_body (
     sha256 BYTEA NOT NULL,
     codec TEXT NOT NULL,
     base_sha256 BYTEA,
+    depth SMALLINT DEFAULT '0' NOT NULL,
     length INTEGER NOT NULL,
     body BYTEA NOT NULL,
     CONSTRAINT raw_body_pkey PRIMARY KEY (part_on, sha256),
     CONSTRAINT raw_body_sha256_has_32_bytes CHECK (octet_length(sha256) = 32),
-    CONSTRAINT raw_body_codec_is_known CHECK (codec IN ('none', 'zstd', 'splice')),
-    CONSTRAINT raw_body_splice_has_a_base CHECK ((codec = 'splice') = (base_sha256 IS NOT NULL)),
+    CONSTRAINT raw_body_codec_is_known CHECK (codec IN ('none', 'zstd', 'delta')),
+    CONSTRAINT raw_body_delta_has_a_base CHECK ((codec = 'delta') = (base_sha256 IS NOT NULL)),
+    CONSTRAINT raw_body_delta_has_a_depth CHECK ((codec = 'delta') = (depth > 0) AND depth BETWEEN 0 AND 12),
     CONSTRAINT raw_body_length_is_not_negative CHECK (length >= 0)
 ) PARTITION BY RANGE (part_on);
 
 COMMENT ON TABLE ledger.raw_body IS 'Exact answer bytes after content decoding, stored once per content and month.';
 COMMENT ON COLUMN ledger.raw_body.part_on IS 'Partition key, from the crawl.';
 COMMENT ON COLUMN ledger.raw_body.sha256 IS 'SHA-256 of the exact bytes.';
-COMMENT ON COLUMN ledger.raw_body.codec IS 'How `body` is stored: none, zstd or splice.';
-COMMENT ON COLUMN ledger.raw_body.base_sha256 IS 'Body a splice replaces one place of; never a splice itself.';
+COMMENT ON COLUMN ledger.raw_body.codec IS 'How `body` is stored: none, zstd or delta.';
+COMMENT ON COLUMN ledger.raw_body.base_sha256 IS 'Body a delta was made against: zstd with it as dictionary.';
+COMMENT ON COLUMN ledger.raw_body.depth IS 'Bodies it stands on; 0: none.';
 COMMENT ON COLUMN ledger.raw_body.length IS 'Length of the exact bytes.';
 COMMENT ON COLUMN ledger.raw_body.body IS 'The exact bytes, compressed by the client.';
 
@@ -178,17 +182,21 @@ CREATE TABLE ledger.raw_page (
     cursor_out TEXT,
     items INTEGER NOT NULL,
     sha256 BYTEA NOT NULL,
+    splice BYTEA,
+    exact_sha256 BYTEA,
     steady_sha256 BYTEA,
     CONSTRAINT raw_page_pkey PRIMARY KEY (part_on, crawl_id, kind, page_no),
     CONSTRAINT raw_page_kind_is_known CHECK (kind IN ('page', 'lookup', 'rejected')),
     CONSTRAINT raw_page_page_no_starts_at_1 CHECK (page_no >= 1),
     CONSTRAINT raw_page_items_is_not_negative CHECK (items >= 0),
+    CONSTRAINT raw_page_splice_has_a_hash CHECK ((splice IS NULL) = (exact_sha256 IS NULL)),
+    CONSTRAINT raw_page_later_has_a_cursor CHECK (kind <> 'page' OR page_no = 1 OR cursor_in IS NOT NULL),
     CONSTRAINT raw_page_http_status_is_known CHECK (http_status BETWEEN 100 AND 599),
     CONSTRAINT raw_page_cursor_moves_on CHECK (cursor_out IS DISTINCT FROM cursor_in OR cursor_out IS NULL),
     CONSTRAINT raw_page_part_on_sha256_fkey FOREIGN KEY(part_on, sha256) REFERENCES ledger.raw_body (part_on, sha256)
 ) PARTITION BY RANGE (part_on);
 
-CREATE UNIQUE INDEX raw_page_cursor_once ON ledger.raw_page (part_on, crawl_id, md5(coalesce('c' || cursor_in, ''))) WHERE kind = 'page';
+CREATE UNIQUE INDEX raw_page_cursor_once ON ledger.raw_page (part_on, crawl_id, md5(cursor_in)) WHERE kind = 'page' AND cursor_in IS NOT NULL;
 
 COMMENT ON TABLE ledger.raw_page IS 'One answer: the log that history is a fold over.';
 COMMENT ON COLUMN ledger.raw_page.part_on IS 'Partition key, from the crawl.';
@@ -203,6 +211,8 @@ COMMENT ON COLUMN ledger.raw_page.cursor_in IS 'Cursor it was asked with; NULL: 
 COMMENT ON COLUMN ledger.raw_page.cursor_out IS 'Cursor of the next page; NULL: last page.';
 COMMENT ON COLUMN ledger.raw_page.items IS 'Rows listed on it.';
 COMMENT ON COLUMN ledger.raw_page.sha256 IS 'Which body.';
+COMMENT ON COLUMN ledger.raw_page.splice IS 'Place, length and bytes that differ from the body; NULL: none.';
+COMMENT ON COLUMN ledger.raw_page.exact_sha256 IS 'SHA-256 of the exact bytes where a splice makes them others.';
 COMMENT ON COLUMN ledger.raw_page.steady_sha256 IS 'SHA-256 without what changes by itself; NULL: as sha256.';
 
 CREATE TABLE ledger.fact (

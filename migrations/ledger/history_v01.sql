@@ -110,6 +110,43 @@ COMMENT ON COLUMN ledger.snapshot.reason IS 'Why it is quarantined.';
 COMMENT ON COLUMN ledger.snapshot.resolution IS 'How a quarantine ended.';
 COMMENT ON COLUMN ledger.snapshot.resolved_at IS 'When a quarantine ended.';
 
+CREATE TABLE ledger.snapshot_run (
+    watch_id BIGINT NOT NULL,
+    first_at ledger.instant NOT NULL,
+    last_at ledger.instant NOT NULL,
+    head_id BIGINT NOT NULL,
+    fresh_for INTERVAL NOT NULL,
+    splice_head BYTEA,
+    instants TIMESTAMP WITH TIME ZONE[] NOT NULL,
+    snapshots BIGINT[] NOT NULL,
+    crawls BIGINT[] NOT NULL,
+    first_lags INTEGER[] NOT NULL,
+    last_lags INTEGER[] NOT NULL,
+    heights BIGINT[],
+    CONSTRAINT snapshot_run_pkey PRIMARY KEY (watch_id, first_at),
+    CONSTRAINT snapshot_run_begins_with_its_first CHECK (first_at = instants[1]),
+    CONSTRAINT snapshot_run_ends_with_its_last CHECK (last_at = instants[cardinality(instants)]),
+    CONSTRAINT snapshot_run_fits_a_page CHECK (cardinality(instants) BETWEEN 1 AND 30),
+    CONSTRAINT snapshot_run_lists_are_equally_long CHECK (cardinality(instants) = ALL (ARRAY[cardinality(snapshots), cardinality(crawls), cardinality(first_lags), cardinality(last_lags), coalesce(cardinality(heights), cardinality(instants))])),
+    CONSTRAINT snapshot_run_fresh_for_a_while CHECK (fresh_for > interval '0'),
+    CONSTRAINT snapshot_run_splice_head_has_8_bytes CHECK (octet_length(splice_head) = 8),
+    CONSTRAINT snapshot_run_watch_id_fkey FOREIGN KEY(watch_id) REFERENCES ledger.watch (watch_id)
+);
+
+COMMENT ON TABLE ledger.snapshot_run IS 'Published snapshots that repeat the one before them to the byte, folded into one row.';
+COMMENT ON COLUMN ledger.snapshot_run.watch_id IS 'Which watch.';
+COMMENT ON COLUMN ledger.snapshot_run.first_at IS 'Instant of the first snapshot of the run.';
+COMMENT ON COLUMN ledger.snapshot_run.last_at IS 'Instant of the last one.';
+COMMENT ON COLUMN ledger.snapshot_run.head_id IS 'Snapshot before the run, which all of it repeat.';
+COMMENT ON COLUMN ledger.snapshot_run.fresh_for IS 'How long each is fresh.';
+COMMENT ON COLUMN ledger.snapshot_run.splice_head IS 'Place and length of the number in which their pages differ.';
+COMMENT ON COLUMN ledger.snapshot_run.instants IS 'The instants they speak for.';
+COMMENT ON COLUMN ledger.snapshot_run.snapshots IS 'Their snapshot numbers.';
+COMMENT ON COLUMN ledger.snapshot_run.crawls IS 'Their crawls.';
+COMMENT ON COLUMN ledger.snapshot_run.first_lags IS 'Microseconds from each first page to its instant.';
+COMMENT ON COLUMN ledger.snapshot_run.last_lags IS 'Microseconds from each last page to its instant.';
+COMMENT ON COLUMN ledger.snapshot_run.heights IS 'Chain height of each; NULL: never stated.';
+
 CREATE TABLE ledger.missing_holding (
     snapshot_id BIGINT NOT NULL,
     asset_id BIGINT NOT NULL,
@@ -242,3 +279,8 @@ COMMENT ON COLUMN ledger.price.currency IS 'Lower-case currency: sat, usd …';
 COMMENT ON COLUMN ledger.price.observed_at IS 'When the page that stated it was fetched.';
 COMMENT ON COLUMN ledger.price.price IS 'For one unit of quantity, exactly as stated.';
 COMMENT ON COLUMN ledger.price.crawl_id IS 'Crawl it comes from.';
+
+-- A first load fills an index from end to end; without room between, the first changes would split every page of it.
+ALTER INDEX ledger.holding_version_pkey SET (fillfactor = 60);
+ALTER INDEX ledger.holding_version_watch_key SET (fillfactor = 60);
+ALTER INDEX ledger.holding_version_asset_idx SET (fillfactor = 60);

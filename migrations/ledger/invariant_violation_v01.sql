@@ -61,7 +61,7 @@ WHERE NOT EXISTS (
 )
 UNION ALL
 SELECT 'snapshot_outside_watch', s.snapshot_id::text
-FROM ledger.snapshot AS s
+FROM ledger.any_snapshot AS s
 WHERE s.state = 'published' AND NOT EXISTS (
     SELECT FROM ledger.watch_period AS p
     WHERE p.watch_id = s.watch_id AND p.watched_from <= s.snapshot_at
@@ -69,7 +69,7 @@ WHERE s.state = 'published' AND NOT EXISTS (
 )
 UNION ALL
 SELECT 'snapshot_count_differs', s.snapshot_id::text
-FROM ledger.snapshot AS s
+FROM ledger.any_snapshot AS s
 WHERE s.state = 'published' AND s.holdings <> (
     SELECT count(*) FROM ledger.holding_version AS v
     WHERE v.watch_id = s.watch_id AND v.valid_from <= s.snapshot_at
@@ -79,6 +79,27 @@ WHERE s.state = 'published' AND s.holdings <> (
           WHERE (c.watch_id, c.asset_id, c.sub_key) = (v.watch_id, v.asset_id, v.sub_key)
             AND c.valid_from <= s.snapshot_at AND (c.valid_to IS NULL OR c.valid_to > s.snapshot_at)
       )
+)
+UNION ALL
+SELECT 'run_without_head', concat_ws('/', r.watch_id, r.first_at)
+FROM ledger.snapshot_run AS r
+WHERE NOT EXISTS (
+    SELECT FROM ledger.snapshot AS h
+    WHERE h.snapshot_id = r.head_id AND h.watch_id = r.watch_id AND h.snapshot_at < r.first_at
+)
+UNION ALL
+SELECT 'run_out_of_order', concat_ws('/', r.watch_id, r.first_at)
+FROM ledger.snapshot_run AS r
+WHERE r.instants IS DISTINCT FROM (SELECT array_agg(DISTINCT e.at ORDER BY e.at) FROM unnest(r.instants) AS e (at))
+UNION ALL
+SELECT 'run_interrupted', concat_ws('/', r.watch_id, r.first_at)
+FROM ledger.snapshot_run AS r
+WHERE EXISTS (
+    SELECT FROM ledger.snapshot AS s
+    WHERE s.watch_id = r.watch_id AND s.state = 'published' AND s.snapshot_at BETWEEN r.first_at AND r.last_at
+) OR EXISTS (
+    SELECT FROM ledger.snapshot_run AS o
+    WHERE o.watch_id = r.watch_id AND o.first_at <> r.first_at AND o.first_at BETWEEN r.first_at AND r.last_at
 )
 UNION ALL
 SELECT 'published_from_unfinished_crawl', s.snapshot_id::text

@@ -37,6 +37,7 @@ COMMENT ON COLUMN ledger.source.paused_until IS 'When a paused source is tried a
 CREATE UNLOGGED TABLE ledger.rate_limit (
     source_id TEXT NOT NULL,
     next_at ledger.instant NOT NULL,
+    lag INTERVAL DEFAULT '0' NOT NULL,
     CONSTRAINT rate_limit_pkey PRIMARY KEY (source_id),
     CONSTRAINT rate_limit_source_id_fkey FOREIGN KEY(source_id) REFERENCES ledger.source (source_id)
 );
@@ -44,6 +45,7 @@ CREATE UNLOGGED TABLE ledger.rate_limit (
 COMMENT ON TABLE ledger.rate_limit IS 'The rate limit all workers share. Losing it in a crash costs one moment of pause.';
 COMMENT ON COLUMN ledger.rate_limit.source_id IS 'One key per source.';
 COMMENT ON COLUMN ledger.rate_limit.next_at IS 'Earliest instant of the next request of any worker.';
+COMMENT ON COLUMN ledger.rate_limit.lag IS 'How long after its turn a request may reach the API, by the slowest recent answer.';
 
 CREATE TABLE ledger.address (
     address_id BIGINT GENERATED ALWAYS AS IDENTITY,

@@ -64,8 +64,53 @@ CREATE TRIGGER carried_span_stays BEFORE DELETE ON ledger.carried_span
 CREATE TRIGGER watch_period_stays BEFORE DELETE ON ledger.watch_period
     FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
 
+-- A snapshot may go when its run says the very same, and never when a run begins at it.
+CREATE FUNCTION ledger.refuse_forgetting() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.state <> 'published' OR NOT EXISTS (
+        SELECT FROM ledger.folded_snapshot AS f
+        WHERE f.watch_id = OLD.watch_id AND f.first_at <= OLD.snapshot_at AND f.last_at >= OLD.snapshot_at
+          AND f.head_id <> OLD.snapshot_id
+          AND (f.snapshot_id, f.crawl_id, f.judged_at, f.snapshot_at, f.fresh_until, f.first_page_at, f.last_page_at,
+               f.height_from, f.height_to, f.pages, f.holdings, f.unreadable, f.missing, f.proves_absence,
+               f.consistency, f.digest)
+              IS NOT DISTINCT FROM
+              (OLD.snapshot_id, OLD.crawl_id, OLD.judged_at, OLD.snapshot_at, OLD.fresh_until, OLD.first_page_at,
+               OLD.last_page_at, OLD.height_from, OLD.height_to, OLD.pages, OLD.holdings, OLD.unreadable, OLD.missing,
+               OLD.proves_absence, OLD.consistency, OLD.digest)
+    ) OR EXISTS (
+        SELECT FROM ledger.snapshot_run AS r WHERE r.watch_id = OLD.watch_id AND r.head_id = OLD.snapshot_id
+    ) THEN
+        RAISE EXCEPTION '%.% is write-once: % refused', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_OP
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN OLD;
+END $$;
+COMMENT ON FUNCTION ledger.refuse_forgetting() IS 'Refuses to delete a snapshot that no run gives back.';
+
 CREATE TRIGGER snapshot_stays BEFORE DELETE ON ledger.snapshot
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_forgetting();
+
+CREATE TRIGGER snapshot_run_only_grows BEFORE UPDATE ON ledger.snapshot_run
+    FOR EACH ROW WHEN (
+        (OLD.watch_id, OLD.first_at, OLD.head_id, OLD.fresh_for, OLD.instants, OLD.snapshots, OLD.crawls,
+         OLD.first_lags, OLD.last_lags)
+        IS DISTINCT FROM
+        (NEW.watch_id, NEW.first_at, NEW.head_id, NEW.fresh_for, NEW.instants[1:cardinality(OLD.instants)],
+         NEW.snapshots[1:cardinality(OLD.instants)], NEW.crawls[1:cardinality(OLD.instants)],
+         NEW.first_lags[1:cardinality(OLD.instants)], NEW.last_lags[1:cardinality(OLD.instants)])
+        OR (OLD.splice_head IS NOT NULL AND OLD.splice_head IS DISTINCT FROM NEW.splice_head)
+        OR coalesce(OLD.heights, array_fill(NULL::bigint, ARRAY[cardinality(OLD.instants)]))
+           <> coalesce(NEW.heights[1:cardinality(OLD.instants)],
+                       array_fill(NULL::bigint, ARRAY[cardinality(OLD.instants)]))
+    )
+    EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER snapshot_run_stays BEFORE DELETE ON ledger.snapshot_run
     FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER snapshot_run_is_not_emptied BEFORE TRUNCATE ON ledger.snapshot_run
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
 CREATE TRIGGER price_is_not_rewritten BEFORE UPDATE ON ledger.price
     FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();

@@ -58,25 +58,71 @@ BEGIN ATOMIC
         AND ts <= statement_timestamp()
     LEFT JOIN LATERAL (
         SELECT
-            x.snapshot_at,
-            x.fresh_until,
-            x.last_page_at,
-            x.holdings,
-            x.unreadable,
-            x.proves_absence,
-            x.consistency
-        FROM ledger.r_snapshot x
-        WHERE x.watch_id = w.watch_id
-            AND x.state = 'published'
-            AND x.snapshot_at <= ts
-            -- What an earlier period proved is not carried over the time nobody looked.
-            AND x.snapshot_at >= p.watched_from
-        ORDER BY x.snapshot_at DESC
+            y.snapshot_at,
+            y.fresh_until,
+            y.last_page_at,
+            y.holdings,
+            y.unreadable,
+            y.proves_absence,
+            y.consistency
+        FROM (
+            (
+                SELECT
+                    x.snapshot_at,
+                    x.fresh_until,
+                    x.last_page_at,
+                    x.holdings,
+                    x.unreadable,
+                    x.proves_absence,
+                    x.consistency
+                FROM ledger.r_kept_snapshot x
+                WHERE x.watch_id = w.watch_id
+                    AND x.state = 'published'
+                    AND x.snapshot_at <= ts
+                    -- What an earlier period proved is not carried over the time nobody looked.
+                    AND x.snapshot_at >= p.watched_from
+                ORDER BY x.snapshot_at DESC
+                LIMIT 1
+            )
+            UNION ALL
+            -- Runs do not overlap: only the last one that began can have the last snapshot.
+            (
+                SELECT
+                    e.snapshot_at,
+                    e.snapshot_at + r.fresh_for,
+                    e.snapshot_at - e.last_lag * interval '1 microsecond',
+                    r.holdings,
+                    r.unreadable,
+                    r.proves_absence,
+                    r.consistency
+                FROM (
+                    SELECT
+                        x.fresh_for,
+                        x.instants,
+                        x.last_lags,
+                        x.holdings,
+                        x.unreadable,
+                        x.proves_absence,
+                        x.consistency
+                    FROM ledger.r_run x
+                    WHERE x.watch_id = w.watch_id
+                        AND x.first_at <= ts
+                    ORDER BY x.first_at DESC
+                    LIMIT 1
+                ) r
+                CROSS JOIN LATERAL unnest(r.instants, r.last_lags) e (snapshot_at, last_lag)
+                WHERE e.snapshot_at <= ts
+                    AND e.snapshot_at >= p.watched_from
+                ORDER BY e.snapshot_at DESC
+                LIMIT 1
+            )
+        ) y
+        ORDER BY y.snapshot_at DESC
         LIMIT 1
     ) s ON true
     LEFT JOIN LATERAL (
         SELECT true AS pending
-        FROM ledger.r_snapshot x
+        FROM ledger.r_kept_snapshot x
         WHERE x.watch_id = w.watch_id
             AND x.state = 'quarantined'
             AND x.judged_at <= ts

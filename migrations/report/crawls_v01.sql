@@ -31,7 +31,7 @@ CROSS JOIN LATERAL (
     WHERE m.crawl_id = c.crawl_id
 ) x;
 
-COMMENT ON VIEW report.crawls IS 'Every crawl that has not been pruned: one walk through the pages of one request.';
+COMMENT ON VIEW report.crawls IS 'Every crawl that was not pruned, nor folded: one that repeats the one before it to the byte becomes a part of report.snapshots after an hour.';
 COMMENT ON COLUMN report.crawls.crawl_id IS 'Number of the crawl (indexer raw shows its bytes).';
 COMMENT ON COLUMN report.crawls.source IS 'Name of the API.';
 COMMENT ON COLUMN report.crawls.network IS 'Network of its addresses.';

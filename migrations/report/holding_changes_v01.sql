@@ -44,35 +44,81 @@ LEFT JOIN ledger.r_version o
     AND v.open_reason = 'changed'
 LEFT JOIN LATERAL (
     SELECT s.last_page_at AS not_after
-    FROM ledger.r_snapshot s
+    -- A snapshot that changed something is never part of a run.
+    FROM ledger.r_kept_snapshot s
     WHERE s.watch_id = v.watch_id
         AND s.state = 'published'
         AND s.snapshot_at = e.changed_at
         AND (e.opens OR v.close_reason = 'absent')
 ) n ON true
 LEFT JOIN LATERAL (
-    SELECT s.first_page_at AS not_before
-    FROM ledger.r_period p
-    JOIN ledger.r_snapshot s ON s.watch_id = p.watch_id AND s.snapshot_at >= p.watched_from
-    WHERE p.watch_id = v.watch_id
-        AND p.watched_from <= e.changed_at
-        AND (p.watched_to > e.changed_at OR p.watched_to IS NULL)
-        AND s.state = 'published'
-        AND s.snapshot_at < e.changed_at
-        AND CASE WHEN e.opens THEN v.open_reason IN ('appeared', 'changed') ELSE v.close_reason = 'absent' END
-        -- A list with an item nobody could name did not show that this one was absent.
-        AND (s.proves_absence OR NOT e.opens OR v.open_reason <> 'appeared')
-        -- While it was carried nobody saw it: the last look is the one before.
-        AND NOT EXISTS (
-            SELECT
-            FROM ledger.r_carried k
-            WHERE k.watch_id = v.watch_id
-                AND k.asset_id = v.asset_id
-                AND k.sub_key = v.sub_key
-                AND k.valid_from <= s.snapshot_at
-                AND (k.valid_to > s.snapshot_at OR k.valid_to IS NULL)
+    SELECT l.not_before
+    FROM (
+        (
+            SELECT s.snapshot_at, s.first_page_at AS not_before
+            FROM ledger.r_period p
+            JOIN ledger.r_kept_snapshot s ON s.watch_id = p.watch_id AND s.snapshot_at >= p.watched_from
+            WHERE p.watch_id = v.watch_id
+                AND p.watched_from <= e.changed_at
+                AND (p.watched_to > e.changed_at OR p.watched_to IS NULL)
+                AND s.state = 'published'
+                AND s.snapshot_at < e.changed_at
+                AND CASE WHEN e.opens THEN v.open_reason IN ('appeared', 'changed') ELSE v.close_reason = 'absent' END
+                -- A list with an item nobody could name did not show that this one was absent.
+                AND (s.proves_absence OR NOT e.opens OR v.open_reason <> 'appeared')
+                -- While it was carried nobody saw it: the last look is the one before.
+                AND NOT EXISTS (
+                    SELECT
+                    FROM ledger.r_carried k
+                    WHERE k.watch_id = v.watch_id
+                        AND k.asset_id = v.asset_id
+                        AND k.sub_key = v.sub_key
+                        AND k.valid_from <= s.snapshot_at
+                        AND (k.valid_to > s.snapshot_at OR k.valid_to IS NULL)
+                )
+            ORDER BY s.snapshot_at DESC
+            LIMIT 1
         )
-    ORDER BY s.snapshot_at DESC
+        UNION ALL
+        -- Nothing changed within a run: its last snapshot before the change stands for all of it.
+        (
+            SELECT s.snapshot_at, s.not_before
+            FROM ledger.r_period p
+            JOIN ledger.r_run r ON r.watch_id = p.watch_id
+            CROSS JOIN LATERAL (
+                SELECT
+                    x.snapshot_at,
+                    x.snapshot_at - x.first_lag * interval '1 microsecond' AS not_before,
+                    r.proves_absence
+                FROM unnest(r.instants, r.first_lags) x (snapshot_at, first_lag)
+                WHERE x.snapshot_at < e.changed_at
+                    AND x.snapshot_at >= p.watched_from
+                ORDER BY x.snapshot_at DESC
+                LIMIT 1
+            ) s
+            WHERE p.watch_id = v.watch_id
+                AND r.watch_id = v.watch_id
+                AND r.first_at < e.changed_at
+                AND p.watched_from <= e.changed_at
+                AND (p.watched_to > e.changed_at OR p.watched_to IS NULL)
+                AND CASE WHEN e.opens THEN v.open_reason IN ('appeared', 'changed') ELSE v.close_reason = 'absent' END
+                -- A list with an item nobody could name did not show that this one was absent.
+                AND (s.proves_absence OR NOT e.opens OR v.open_reason <> 'appeared')
+                -- While it was carried nobody saw it: the last look is the one before.
+                AND NOT EXISTS (
+                    SELECT
+                    FROM ledger.r_carried k
+                    WHERE k.watch_id = v.watch_id
+                        AND k.asset_id = v.asset_id
+                        AND k.sub_key = v.sub_key
+                        AND k.valid_from <= s.snapshot_at
+                        AND (k.valid_to > s.snapshot_at OR k.valid_to IS NULL)
+                )
+            ORDER BY r.first_at DESC
+            LIMIT 1
+        )
+    ) l
+    ORDER BY l.snapshot_at DESC
     LIMIT 1
 ) b ON true
 -- A version closed as changed has a successor, and that one tells the change.

@@ -47,11 +47,11 @@ SELECT
     s.watch_id,
     s.crawl_id,
     s.state,
-    s.judged_at::timestamptz AS judged_at,
-    s.snapshot_at::timestamptz AS snapshot_at,
-    s.fresh_until::timestamptz AS fresh_until,
-    s.first_page_at::timestamptz AS first_page_at,
-    s.last_page_at::timestamptz AS last_page_at,
+    s.judged_at,
+    s.snapshot_at,
+    s.fresh_until,
+    s.first_page_at,
+    s.last_page_at,
     s.height_from,
     s.height_to,
     s.pages,
@@ -63,8 +63,8 @@ SELECT
     s.digest,
     s.reason,
     s.resolution,
-    s.resolved_at::timestamptz AS resolved_at
-FROM ledger.snapshot s;
+    s.resolved_at
+FROM ledger.any_snapshot s;
 
 COMMENT ON VIEW ledger.r_snapshot IS 'For schema report: every verdict on a finished list.';
 COMMENT ON COLUMN ledger.r_snapshot.snapshot_id IS 'Surrogate key of the snapshot.';
@@ -88,6 +88,63 @@ COMMENT ON COLUMN ledger.r_snapshot.digest IS 'SHA-256 over the folded list.';
 COMMENT ON COLUMN ledger.r_snapshot.reason IS 'Why it is quarantined.';
 COMMENT ON COLUMN ledger.r_snapshot.resolution IS 'How the quarantine ended.';
 COMMENT ON COLUMN ledger.r_snapshot.resolved_at IS 'When the quarantine ended.';
+
+CREATE VIEW ledger.r_kept_snapshot AS
+SELECT
+    s.watch_id,
+    s.state,
+    s.judged_at::timestamptz AS judged_at,
+    s.snapshot_at::timestamptz AS snapshot_at,
+    s.fresh_until::timestamptz AS fresh_until,
+    s.first_page_at::timestamptz AS first_page_at,
+    s.last_page_at::timestamptz AS last_page_at,
+    s.holdings,
+    s.unreadable,
+    s.proves_absence,
+    s.consistency,
+    s.resolved_at::timestamptz AS resolved_at
+FROM ledger.snapshot s;
+
+COMMENT ON VIEW ledger.r_kept_snapshot IS 'For schema report: the snapshots that are not folded into runs, where an index must be reached.';
+COMMENT ON COLUMN ledger.r_kept_snapshot.watch_id IS 'Which watch.';
+COMMENT ON COLUMN ledger.r_kept_snapshot.state IS 'published or quarantined.';
+COMMENT ON COLUMN ledger.r_kept_snapshot.judged_at IS 'Database time of the verdict.';
+COMMENT ON COLUMN ledger.r_kept_snapshot.snapshot_at IS 'The instant it speaks for; NULL while quarantined.';
+COMMENT ON COLUMN ledger.r_kept_snapshot.fresh_until IS 'From then on an answer from it is stale.';
+COMMENT ON COLUMN ledger.r_kept_snapshot.first_page_at IS 'When its first page was fetched.';
+COMMENT ON COLUMN ledger.r_kept_snapshot.last_page_at IS 'When its last page was fetched.';
+COMMENT ON COLUMN ledger.r_kept_snapshot.holdings IS 'Holdings listed and readable.';
+COMMENT ON COLUMN ledger.r_kept_snapshot.unreadable IS 'Items listed but unreadable.';
+COMMENT ON COLUMN ledger.r_kept_snapshot.proves_absence IS 'False if an item''s key could not be read.';
+COMMENT ON COLUMN ledger.r_kept_snapshot.consistency IS 'point, window or drifted.';
+COMMENT ON COLUMN ledger.r_kept_snapshot.resolved_at IS 'When the quarantine ended.';
+
+CREATE VIEW ledger.r_run AS
+SELECT
+    r.watch_id,
+    r.first_at::timestamptz AS first_at,
+    r.fresh_for,
+    r.instants,
+    r.first_lags,
+    r.last_lags,
+    h.holdings,
+    h.unreadable,
+    h.proves_absence,
+    h.consistency
+FROM ledger.snapshot_run r
+JOIN ledger.snapshot h ON h.snapshot_id = r.head_id;
+
+COMMENT ON VIEW ledger.r_run IS 'For schema report: snapshots that repeat one before them, folded. Runs of one watch do not overlap.';
+COMMENT ON COLUMN ledger.r_run.watch_id IS 'Which watch.';
+COMMENT ON COLUMN ledger.r_run.first_at IS 'Instant of the first snapshot.';
+COMMENT ON COLUMN ledger.r_run.fresh_for IS 'How long each is fresh.';
+COMMENT ON COLUMN ledger.r_run.instants IS 'The instants they speak for, ascending.';
+COMMENT ON COLUMN ledger.r_run.first_lags IS 'Microseconds from each first page to its instant.';
+COMMENT ON COLUMN ledger.r_run.last_lags IS 'Microseconds from each last page to its instant.';
+COMMENT ON COLUMN ledger.r_run.holdings IS 'Holdings listed and readable.';
+COMMENT ON COLUMN ledger.r_run.unreadable IS 'Items listed but unreadable.';
+COMMENT ON COLUMN ledger.r_run.proves_absence IS 'False if an item''s key could not be read.';
+COMMENT ON COLUMN ledger.r_run.consistency IS 'point, window or drifted.';
 
 CREATE VIEW ledger.r_version AS
 SELECT

@@ -23,6 +23,8 @@ GRANT SELECT ON
     ledger.r_watch,
     ledger.r_period,
     ledger.r_snapshot,
+    ledger.r_kept_snapshot,
+    ledger.r_run,
     ledger.r_version,
     ledger.r_carried,
     ledger.r_asset,

@@ -15,8 +15,21 @@ depends_on = None
 
 _FILES = Path(__file__).resolve().parent.parent / "ledger"
 
+#: Each file only names objects of files before it.
+_NAMES = (
+    "watching",
+    "crawling",
+    "history",
+    "partitions",
+    "read_chain",
+    "runs",
+    "write_once",
+    "fold_unchanged",
+    "invariant_violation",
+)
+
 _TABLES = (
-    "price, carried_span, holding_version, missing_holding, snapshot, asset_detail, asset, "
+    "price, carried_span, holding_version, missing_holding, snapshot_run, snapshot, asset_detail, asset, "
     "fact, raw_page, raw_body, pass_watch, crawl_watch, crawl, crawl_pass, "
     "watch_period, watch, address, rate_limit, source"
 )
@@ -24,7 +37,7 @@ _TABLES = (
 
 def upgrade() -> None:
     """Create everything the crawler writes."""
-    for name in ("watching", "crawling", "history", "partitions", "write_once", "invariant_violation"):
+    for name in _NAMES:
         statements = (_FILES / f"{name}_v01.sql").read_text(encoding="utf-8")
         op.get_bind().exec_driver_sql(statements.replace("%", "%%"))  # psycopg reads % as a placeholder
 
@@ -32,10 +45,16 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Remove everything again, history included."""
     op.execute("DROP VIEW ledger.invariant_violation")
+    op.execute(
+        "DROP FUNCTION ledger.fold_unchanged(bigint, integer, timestamptz),"
+        " ledger.find_repeats(bigint, bigint, timestamptz)"
+    )
+    op.execute("DROP VIEW ledger.kept_page, ledger.any_snapshot, ledger.folded_snapshot")
+    op.execute("DROP FUNCTION ledger.read_chain(date, bytea)")
     for table in _TABLES.split(", "):
         op.execute(f"DROP TABLE ledger.{table}")
     op.execute("DROP FUNCTION ledger.refuse_change(), ledger.require_watch_and_asset()")
-    op.execute("DROP FUNCTION ledger.refuse_backdating()")
+    op.execute("DROP FUNCTION ledger.refuse_backdating(), ledger.refuse_forgetting()")
     op.execute("DROP FUNCTION ledger.drop_raw_before(date)")
     op.execute("DROP FUNCTION ledger.ensure_raw_partitions(date, integer)")
     op.execute("DROP DOMAIN ledger.instant")

@@ -63,6 +63,8 @@ OBJECTS = (
     "VIEW ledger.r_asset",
     "VIEW ledger.r_carried",
     "VIEW ledger.r_version",
+    "VIEW ledger.r_run",
+    "VIEW ledger.r_kept_snapshot",
     "VIEW ledger.r_snapshot",
     "VIEW ledger.r_period",
     "VIEW ledger.r_watch",

@@ -20,6 +20,7 @@ from indexer.simulator.positions import SOURCES
 from indexer.simulator.server import Simulator
 from indexer.simulator.world import World
 from indexer.sources.base import Source
+from indexer.store import runs
 from indexer.store.verify import Violation
 from indexer.verify import Findings, verify
 from tests.conftest import _create, _drop, _with_database
@@ -164,13 +165,40 @@ def prune_stage(stage: Stage, keep: timedelta = A_MONTH, *, dry_run: bool = Fals
     return asyncio.run(go())
 
 
+def finish_passes(stage: Stage) -> None:
+    """What a pass waited for a moment ago is not folded; make that moment long ago."""
+    stage.execute(
+        "UPDATE ledger.crawl_pass SET started_at = started_at - interval '1 hour',"
+        " touched_at = touched_at - interval '1 hour', finished_at = finished_at - interval '1 hour'"
+    )
+
+
+def fold_stage(stage: Stage) -> int:
+    """Fold whatever can be folded; returns how many snapshots."""
+
+    async def go() -> int:
+        async with bootstrap.database(stage.config()) as database:
+            folded = await runs.fold_unchanged(database)
+            await runs.give_space_back(database)
+            return folded
+
+    return asyncio.run(go())
+
+
 _AGE_BODIES = """
-INSERT INTO ledger.raw_body (part_on, sha256, codec, base_sha256, length, body)
-SELECT DISTINCT ON (b.sha256) %(day)s, b.sha256, b.codec, b.base_sha256, b.length, b.body
-FROM ledger.raw_page AS p
-JOIN ledger.raw_body AS named ON named.part_on = p.part_on AND named.sha256 = p.sha256
-JOIN ledger.raw_body AS b ON b.part_on = named.part_on AND b.sha256 IN (named.sha256, named.base_sha256)
-WHERE p.crawl_id <= %(last)s AND p.part_on <> %(day)s
+WITH RECURSIVE needed AS (
+    SELECT b.part_on, b.sha256, b.codec, b.base_sha256, b.depth, b.length, b.body
+    FROM ledger.raw_page AS p
+    JOIN ledger.raw_body AS b ON b.part_on = p.part_on AND b.sha256 = p.sha256
+    WHERE p.crawl_id <= %(last)s AND p.part_on <> %(day)s
+    UNION
+    SELECT b.part_on, b.sha256, b.codec, b.base_sha256, b.depth, b.length, b.body
+    FROM needed AS n
+    JOIN ledger.raw_body AS b ON b.part_on = n.part_on AND b.sha256 = n.base_sha256
+)
+INSERT INTO ledger.raw_body (part_on, sha256, codec, base_sha256, depth, length, body)
+SELECT DISTINCT ON (sha256) %(day)s, sha256, codec, base_sha256, depth, length, body
+FROM needed
 ON CONFLICT DO NOTHING
 """
 
@@ -180,9 +208,9 @@ WITH taken AS (
 )
 INSERT INTO ledger.raw_page
     (part_on, crawl_id, kind, page_no, lease_epoch, fetched_at, http_status, request, cursor_in, cursor_out,
-     items, sha256, steady_sha256)
+     items, sha256, splice, exact_sha256, steady_sha256)
 SELECT %(day)s, crawl_id, kind, page_no, lease_epoch, fetched_at, http_status, request, cursor_in, cursor_out,
-       items, sha256, steady_sha256
+       items, sha256, splice, exact_sha256, steady_sha256
 FROM taken
 """
 

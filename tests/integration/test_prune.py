@@ -17,6 +17,8 @@ from tests.integration.keeping import (
     cloned,
     crawl_rounds,
     decide,
+    finish_passes,
+    fold_stage,
     last_crawl,
     open_stage,
     prune_stage,
@@ -42,6 +44,9 @@ def aged(server_url: str, template_url: str, tmp_path_factory: pytest.TempPathFa
         crawl_rounds(opened, 1)
         age_crawls(opened)
         crawl_rounds(opened, 2)
+        finish_passes(opened)
+        # A prune folds first; done here, what it tells is what it took away with the months.
+        fold_stage(opened)
         yield opened
 
 

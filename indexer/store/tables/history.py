@@ -12,6 +12,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Interval,
     LargeBinary,
     Numeric,
     SmallInteger,
@@ -20,9 +21,13 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
 from indexer.store.tables.metadata import EXACT_AMOUNT, INSTANT, metadata
+
+_NUMBERS: Final = ARRAY(BigInteger)
+_LAGS: Final = ARRAY(Integer)
+_INSTANTS: Final = ARRAY(TIMESTAMP(timezone=True))
 
 asset: Final = Table(
     "asset",
@@ -120,6 +125,37 @@ snapshot: Final = Table(
     Index("snapshot_quarantined", "watch_id", "judged_at", postgresql_where=text("state = 'quarantined'")),
     Index("snapshot_crawl_id_idx", "crawl_id"),
     comment="What a publish proved about one watch at one instant, or a list that was not believed.",
+)
+
+snapshot_run: Final = Table(
+    "snapshot_run",
+    metadata,
+    Column(
+        "watch_id", BigInteger, ForeignKey("ledger.watch.watch_id"), primary_key=True, comment="Which watch."
+    ),
+    Column("first_at", INSTANT, primary_key=True, comment="Instant of the first snapshot of the run."),
+    Column("last_at", INSTANT, nullable=False, comment="Instant of the last one."),
+    Column("head_id", BigInteger, nullable=False, comment="Snapshot before the run, which all of it repeat."),
+    Column("fresh_for", Interval, nullable=False, comment="How long each is fresh."),
+    Column("splice_head", LargeBinary, comment="Place and length of the number in which their pages differ."),
+    Column("instants", _INSTANTS, nullable=False, comment="The instants they speak for."),
+    Column("snapshots", _NUMBERS, nullable=False, comment="Their snapshot numbers."),
+    Column("crawls", _NUMBERS, nullable=False, comment="Their crawls."),
+    Column("first_lags", _LAGS, nullable=False, comment="Microseconds from each first page to its instant."),
+    Column("last_lags", _LAGS, nullable=False, comment="Microseconds from each last page to its instant."),
+    Column("heights", _NUMBERS, comment="Chain height of each; NULL: never stated."),
+    CheckConstraint("first_at = instants[1]", name="begins_with_its_first"),
+    CheckConstraint("last_at = instants[cardinality(instants)]", name="ends_with_its_last"),
+    CheckConstraint("cardinality(instants) BETWEEN 1 AND 30", name="fits_a_page"),
+    CheckConstraint(
+        "cardinality(instants) = ALL (ARRAY[cardinality(snapshots), cardinality(crawls),"
+        " cardinality(first_lags), cardinality(last_lags),"
+        " coalesce(cardinality(heights), cardinality(instants))])",
+        name="lists_are_equally_long",
+    ),
+    CheckConstraint("fresh_for > interval '0'", name="fresh_for_a_while"),
+    CheckConstraint("octet_length(splice_head) = 8", name="splice_head_has_8_bytes"),
+    comment="Published snapshots that repeat the one before them to the byte, folded into one row.",
 )
 
 missing_holding: Final = Table(

@@ -16,6 +16,14 @@ INSERT INTO ledger.snapshot (watch_id, crawl_id, state, judged_at, snapshot_at, 
     last_page_at, pages, holdings, unreadable, missing, proves_absence, consistency, digest)
 SELECT w.watch_id, 1, 'published', t, t, t + interval '3 hours', t, t, 1, 20, 0, 0, true, 'point', sha256('')
 FROM ledger.watch w, generate_series('2025-01-02'::timestamptz, '2025-01-05', '1 day') t;
+INSERT INTO ledger.snapshot_run (watch_id, first_at, last_at, head_id, fresh_for, instants, snapshots, crawls,
+    first_lags, last_lags)
+SELECT s.watch_id, min(t), max(t), s.snapshot_id, '3 hours', array_agg(t ORDER BY t),
+    array_agg(s.snapshot_id * 100000 + h), array_agg(1::bigint), array_agg(1), array_agg(1)
+FROM ledger.snapshot s, generate_series(1, 22) h,
+    LATERAL (SELECT s.snapshot_at + h * interval '1 hour' AS t) x
+WHERE s.snapshot_at < '2025-01-04'
+GROUP BY s.watch_id, s.snapshot_id;
 INSERT INTO ledger.holding_version (watch_id, asset_id, sub_key, version_no, valid_from, valid_to,
     previous_no, previous_to, amount, decimals, observed_at, open_reason, close_reason, opened_by,
     opened_page, closed_by)

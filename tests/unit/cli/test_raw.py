@@ -14,7 +14,7 @@ from indexer.store.reading import BodyRow
 def stored(exact: bytes, codec: str) -> BodyRow:
     """A body as the ledger keeps it."""
     body = zstandard.ZstdCompressor().compress(exact) if codec == "zstd" else exact
-    return BodyRow(codec, len(exact), hashlib.sha256(exact).digest(), body)
+    return BodyRow(hashlib.sha256(exact).digest(), None, None, [codec], [len(exact)], [body])
 
 
 @given(st.binary(max_size=2_000), st.sampled_from(["none", "zstd"]))
@@ -25,7 +25,7 @@ def test_bytes_come_back_exactly(exact: bytes, codec: str) -> None:
 
 def test_bytes_that_are_not_what_their_digest_says_are_refused() -> None:
     """Damaged evidence is worse than none."""
-    body = BodyRow("none", 3, hashlib.sha256(b"abc").digest(), b"abd")
+    body = BodyRow(hashlib.sha256(b"abc").digest(), None, None, ["none"], [3], [b"abd"])
 
     with pytest.raises(ValueError, match="digest"):
         unpack(body)

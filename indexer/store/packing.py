@@ -1,0 +1,32 @@
+"""How a page's bytes are kept: what is new in them, where the same page is known from the same month."""
+
+from datetime import date
+
+from indexer.recognition import KnownPage, Steady
+from indexer.store import bodies, pages
+from indexer.store.bodies import Body, StoredBody
+from indexer.store.database import Database
+
+
+async def pack_page(
+    database: Database,
+    part_on: date,
+    body: bytes,
+    steady: Steady,
+    earlier: KnownPage | None,
+    at_hand: StoredBody | None,
+) -> Body:
+    """Pack a page; ``earlier`` is the page of its number in the last published list, ``at_hand`` its body."""
+    sha256 = steady.whole_sha256
+    if earlier is None:
+        return bodies.pack(body, sha256)
+    same_but_for_a_number = steady.sha256 is not None and steady.sha256 == earlier.steady_sha256
+    if sha256 == earlier.body_sha256 or same_but_for_a_number:
+        return bodies.pack_known(body, sha256, steady, earlier)
+
+    async def read() -> StoredBody | None:
+        async with database.connection() as connection:
+            return await pages.read_body(connection, part_on, earlier.body_sha256)
+
+    base = at_hand or await database.steadily(read)
+    return bodies.pack_changed(body, sha256, base, earlier.body_sha256)

@@ -1,0 +1,268 @@
+"""Folding: crawls that repeat the one before them go into runs, and no answer changes."""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import psycopg
+import pytest
+
+from indexer.cli.raw import unpack
+from indexer.jobs import Engine
+from indexer.store import reading
+from indexer.store.reading import BodyRow, PageRow
+from tests.integration.keeping import (
+    Fault,
+    Stage,
+    decide,
+    finish_passes,
+    fold_stage,
+    look_away,
+    open_stage,
+    read_answers,
+    replay_stage,
+    rules,
+    tamper,
+    verify_stage,
+)
+
+_INSTANTS = "SELECT snapshot_at FROM report.snapshots WHERE snapshot_at IS NOT NULL ORDER BY 1"
+
+#: Over the snapshot the run begins after.
+_STRETCH = """
+UPDATE ledger.snapshot_run
+SET first_at = first_at - interval '1 day', instants[1] = first_at - interval '1 day'
+"""
+
+_GAPS = "SELECT to_jsonb(g)::text AS line FROM report.gaps AS g ORDER BY 1"
+
+
+def hold_still(stage: Stage, rounds: int, *, moves: int = 0) -> None:
+    """Passes that find nothing new, though Algorand's round and Solana's prices may move on."""
+    for _ in range(rounds):
+        stage.crawl()
+        stage.world.advance(moves)
+
+
+@pytest.fixture
+def stage(database_url: str, tmp_path: Path) -> Iterator[Stage]:
+    """A world on every source."""
+    with open_stage(database_url, tmp_path) as opened:
+        yield opened
+
+
+def fold(stage: Stage) -> int:
+    """Fold all that can be."""
+    finish_passes(stage)
+    return fold_stage(stage)
+
+
+def instants(stage: Stage) -> list[datetime]:
+    """Around every snapshot, when it goes stale, and before all of them."""
+    tick = timedelta(microseconds=1)
+    found = [row["snapshot_at"] for row in stage.rows(_INSTANTS)]
+    step = max(1, len(found) // 12)
+    around = [at + shift for at in found[::step] for shift in (-tick, timedelta(0), tick)]
+    return [found[0] - timedelta(days=1), *around, found[-1], found[-1] + timedelta(hours=4)]
+
+
+def live_at_random(stage: Stage, seed: int, steps: int) -> None:
+    """Rounds in which nothing, a little or something strange happens."""
+    chance = Random(seed)
+    for step in range(steps):
+        what = chance.choice(["still", "still", "still", "churn", "change", "odd", "empty", "away", "decide"])
+        if what == "churn":
+            stage.world.churn(0.1, step)
+        elif what == "change":
+            stage.world.change(step)
+        elif what == "odd":
+            source = chance.choice(["hedera", "solana_das"])
+            kind = "item_error" if source == "hedera" else "item_key_unreadable"
+            stage.sim.faults.add(Fault(source, kind, address=stage.only_address(source)))
+        elif what == "empty":
+            stage.sim.faults.add(
+                Fault("loopring", "empty_200", address=stage.only_address("loopring"), times=None)
+            )
+        elif what == "away":
+            look_away(stage)
+        elif what == "decide" and _is_quarantined(stage):
+            decide(stage, chance.choice(["release", "reject"]))
+        stage.crawl()
+        stage.sim.faults.clear()
+        stage.world.advance(chance.choice([0, 1]))
+
+
+def _is_quarantined(stage: Stage) -> bool:
+    return bool(stage.value("SELECT count(*) FROM report.quarantine"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_answer_changes(stage: Stage, seed: int) -> None:
+    """Whatever happened, folded in several goes: every report says the same at every instant."""
+    live_at_random(stage, seed, 8)
+    folded = fold(stage)
+    live_at_random(stage, seed + 100, 6)
+    at = instants(stage)
+    answers, gaps = read_answers(stage, at), stage.rows(_GAPS)
+
+    folded += fold(stage)
+
+    assert folded > 0
+    assert read_answers(stage, at) == answers
+    assert stage.rows(_GAPS) == gaps
+    assert rules(verify_stage(stage)) == set()
+    assert replay_stage(stage).differences == []
+    assert fold(stage) == 0
+
+
+def test_what_is_folded_leaves_no_other_row(stage: Stage) -> None:
+    """Of all that a repeated crawl wrote one entry of a run stays; the first and the last stay whole."""
+    hold_still(stage, 6)
+    crawls = stage.value("SELECT count(*) FROM ledger.crawl")
+    watches = stage.value("SELECT count(*) FROM ledger.watch")
+
+    folded = fold(stage)
+
+    assert folded == 4 * watches
+    assert stage.value("SELECT sum(cardinality(instants)) FROM ledger.snapshot_run") == folded
+    assert stage.value("SELECT count(*) FROM ledger.snapshot_run") == watches
+    for table in ("snapshot", "crawl_watch", "pass_watch"):
+        assert stage.value(f"SELECT count(*) FROM ledger.{table}") == 2 * watches
+    assert stage.value("SELECT count(*) FROM ledger.crawl") == crawls / 3
+    assert stage.value("SELECT count(*) FROM report.snapshots") == 6 * watches
+
+
+def _kept(stage: Stage, crawls: list[int]) -> dict[tuple[int, str, int], bytes]:
+    """The exact bytes of every answer that these crawls can still give."""
+
+    async def read(engine: Engine) -> dict[tuple[int, str, int], bytes]:
+        found: dict[tuple[int, str, int], bytes] = {}
+        async with engine.database.connection() as connection:
+            for crawl in crawls:
+                for page in await reading.list_pages(connection, crawl):
+                    body = await reading.read_body(connection, crawl, page.kind, page.page_no)
+                    assert body is not None
+                    found[crawl, page.kind, page.page_no] = _checked(page, body)
+        return found
+
+    found: dict[tuple[int, str, int], bytes] = stage.run(read)
+    return found
+
+
+def _checked(page: PageRow, body: BodyRow) -> bytes:
+    exact = unpack(body)
+    assert len(exact) == page.bytes
+    assert page.sha256 in (None, hashlib.sha256(exact).hexdigest())
+    return exact
+
+
+def test_every_answer_stays_to_the_byte(stage: Stage) -> None:
+    """What a folded crawl was told can be read as before, the number that moved by itself too."""
+    hold_still(stage, 3, moves=1)
+    stage.world.churn(0.1, 1)
+    hold_still(stage, 4, moves=1)
+    crawls = [row["crawl_id"] for row in stage.rows("SELECT crawl_id FROM ledger.crawl ORDER BY 1")]
+    before = _kept(stage, crawls)
+
+    assert fold(stage) > 0
+
+    after = _kept(stage, crawls)
+    assert after == before
+    assert len({hashlib.sha256(exact).digest() for exact in after.values()}) > 20
+
+
+def test_crawling_goes_on_where_it_was_folded(stage: Stage) -> None:
+    """Further repeats join the run; a change begins anew."""
+    hold_still(stage, 4)
+    fold(stage)
+    hold_still(stage, 3)
+    fold(stage)
+    folded = stage.value("SELECT count(*) FROM ledger.snapshot_run")
+    stage.world.churn(0.2, 9)
+    hold_still(stage, 4)
+    fold(stage)
+
+    assert folded == stage.value("SELECT count(*) FROM ledger.watch")
+    assert stage.value("SELECT count(*) FROM ledger.snapshot_run") > folded
+    assert stage.differences(carried=False) == {}
+    assert rules(verify_stage(stage)) == set()
+
+
+def test_a_pass_that_waits_keeps_its_crawls(stage: Stage) -> None:
+    """Outcomes are read once everybody has one: until then nothing of theirs goes."""
+    hold_still(stage, 4)
+    stage.execute("UPDATE ledger.crawl_pass SET finished_at = NULL")
+
+    assert fold_stage(stage) == 0
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM ledger.snapshot",
+        "DELETE FROM ledger.snapshot_run",
+        "TRUNCATE ledger.snapshot_run",
+        "UPDATE ledger.snapshot_run SET fresh_for = fresh_for * 2",
+        "UPDATE ledger.snapshot_run SET instants[1] = instants[1] + interval '1 second'",
+        "UPDATE ledger.snapshot_run SET heights[1] = 7",
+        "UPDATE ledger.snapshot_run SET crawls = crawls[2:]",
+    ],
+)
+def test_runs_are_history(stage: Stage, statement: str) -> None:
+    """Nobody rewrites or deletes them, nor the snapshots they stand on."""
+    hold_still(stage, 4)
+    assert fold(stage) > 0
+
+    with pytest.raises(psycopg.errors.IntegrityError):
+        stage.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "rule"),
+    [
+        ("UPDATE ledger.snapshot_run SET head_id = head_id + 100000", "run_without_head"),
+        ("UPDATE ledger.snapshot_run SET instants[2] = instants[1]", "run_out_of_order"),
+        (
+            _STRETCH,
+            "run_interrupted",
+        ),
+    ],
+)
+def test_a_hand_in_a_run_is_found(stage: Stage, statement: str, rule: str) -> None:
+    """The rules of history hold for runs too."""
+    hold_still(stage, 5)
+    assert fold(stage) > 0
+
+    tamper(stage, "snapshot_run", statement)
+
+    assert rule in rules(verify_stage(stage, quick=True))
+
+
+def test_a_repeated_crawl_of_a_small_account_costs_little(database_url: str, tmp_path: Path) -> None:
+    """Folded as a daemon does it, and once pruned. Goals: 400 and 100 bytes; the rest is pages not full."""
+    watches, rounds = 60, 12
+    with open_stage(database_url, tmp_path, {"hedera": [2] * watches}) as stage:
+        hold_still(stage, 2)
+        fold(stage)
+        before = _bytes(stage)
+        for _ in range(rounds):
+            hold_still(stage, 1)
+            fold(stage)
+        grown = _bytes(stage) - before
+        fold(stage)
+
+        assert grown / (rounds * watches) < 600
+        assert (_bytes(stage) - before) / (rounds * watches) < 150
+
+
+def _bytes(stage: Stage) -> int:
+    with psycopg.connect(stage.url, autocommit=True) as connection:
+        connection.execute("VACUUM")
+    return int(
+        stage.value(
+            "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class AS c"
+            " WHERE c.relnamespace = 'ledger'::regnamespace AND c.relkind = 'r'"
+        )
+    )
