@@ -5,29 +5,9 @@ Only plain lists take this way; one with a repeated or unreadable item is folded
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
+from indexer.copying import NULL, escape, field
 from indexer.folding import FoldRow
-
-
-class FirstVersion(NamedTuple):
-    """A version in the order of the columns of the statement ``copy_versions``."""
-
-    watch_id: int
-    asset_id: int
-    sub_key: str
-    version_no: int
-    valid_from: datetime
-    amount: int | None
-    decimals: int | None
-    locked: int | None
-    frozen: bool | None
-    delegate: str | None
-    details: str | None
-    observed_at: datetime
-    open_reason: str
-    opened_by: int
-    opened_page: int
 
 
 def is_plain(rows: Sequence[FoldRow]) -> bool:
@@ -38,23 +18,21 @@ def is_plain(rows: Sequence[FoldRow]) -> bool:
 
 def first_versions(
     rows: Sequence[FoldRow], crawl_id: int, page_times: Mapping[int, datetime], instant: datetime
-) -> Iterator[FirstVersion]:
-    """The versions that a first list opens at ``instant``."""
+) -> Iterator[str]:
+    """The versions that a first list opens at ``instant``, as lines for the statement ``copy_versions``."""
+    opened, before = instant.isoformat(), None
     for row in rows:
-        yield FirstVersion(
-            row.watch_id,
-            row.asset_id,
-            row.sub_key,
-            1,
-            instant,
-            row.amount,
-            row.decimals,
-            row.locked,
-            row.frozen,
-            row.delegate,
-            row.details,
-            page_times[row.page_no],
-            "baseline",
-            crawl_id,
-            row.page_no,
+        watch_id, asset_id, sub_key, _, page_no, _, amount, decimals, locked, frozen, delegate, details, _ = (
+            row
+        )
+        if page_no != before:
+            before, fetched = page_no, page_times[page_no].isoformat()
+            end = f"\t{fetched}\tbaseline\t{crawl_id}\t{page_no}\n"
+        # The usual values of columns that are seldom filled are not looked at twice: a million come here.
+        yield (
+            f"{watch_id}\t{asset_id}\t{escape(sub_key) if sub_key else sub_key}\t1\t{opened}"
+            f"\t{NULL if amount is None else amount}\t{NULL if decimals is None else decimals}"
+            f"\t{NULL if locked is None else locked}\t{NULL if frozen is None else frozen}"
+            f"\t{NULL if delegate is None else escape(delegate)}"
+            f"\t{details if details == '{}' else field(details)}{end}"
         )

@@ -5,7 +5,7 @@ If a batch fails for any member, every member is tried alone: one bad page costs
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,11 +14,11 @@ import psycopg
 
 from indexer.crashpoints import reached
 from indexer.errors import BadPage, WalkMoved
-from indexer.lists import FinishedCrawl
+from indexer.lists import FinishedCrawl, NeedsWholeList
 from indexer.publish import publish
 from indexer.records import Asset
 from indexer.store import assets, crawls, pages
-from indexer.store.assets import AssetBook
+from indexer.store.assets import AssetBook, Described
 from indexer.store.crawls import WatchVerdict
 from indexer.store.database import Connection, Database
 from indexer.store.pages import Advanced, RawPage
@@ -51,7 +51,8 @@ class _Wish:
 
     network: str
     refs: set[str]
-    known: Sequence[Asset]
+    #: What the page says of them that was not known to be stored.
+    news: Mapping[str, Described]
     numbers: dict[str, int] | None = None
 
 
@@ -68,9 +69,10 @@ class Committer:
 
     async def learn_assets(self, network: str, refs: set[str], known: Sequence[Asset]) -> dict[str, int]:
         """Number these assets and keep what is said about them, in a short transaction of its own."""
-        if self.book.knows(network, refs, known):
-            return self.book.numbers(network, refs)
-        wish = _Wish(network, refs, known)
+        numbers, news = self.book.numbers(network, refs), self.book.news(network, known)
+        if len(numbers) == len(refs) and not news:
+            return numbers
+        wish = _Wish(network, refs, news)
         self._wishes.append(wish)
         # Whoever comes first learns for all who wait: many accounts hold the same assets.
         async with self._learning:
@@ -88,15 +90,15 @@ class Committer:
         for network in {wish.network for wish in batch}:
             wishes = [wish for wish in batch if wish.network == network]
             refs = set[str]().union(*(wish.refs for wish in wishes))
-            numbers = self.book.numbers(network, refs)
-            news = {
-                asset.asset_ref: asset for wish in wishes for asset in self.book.news(network, wish.known)
-            }
+            known = self.book.numbers(network, refs)
+            told = {ref: entry for wish in wishes for ref, entry in wish.news.items()}
+            news = self.book.still_news(network, told)
             async with self._database.transaction() as connection:
-                found = await assets.resolve(connection, network, refs - numbers.keys())
-                numbers |= found
-                digests = await assets.describe(connection, news.values(), numbers)
-            self.book.remember(network, found, digests)
+                learned = await assets.number(connection, network, refs - known.keys())
+                every = assets.Numbered({**known, **learned.found}, learned.inserted)
+                digests = await assets.describe(connection, news, every)
+            self.book.remember(network, learned.all, digests)
+            numbers = every.all
             for wish in wishes:
                 wish.numbers = {ref: numbers[ref] for ref in wish.refs}
 
@@ -120,6 +122,12 @@ class Committer:
     async def _commit_batch(self, batch: Sequence[Work]) -> None:
         try:
             verdicts = await self._database.steadily(lambda: self._write(batch))
+        except NeedsWholeList as needs:
+            for work in batch:
+                if work.finished is not None and work.page.crawl_id in needs.crawls:
+                    work.finished.delta = None
+            await self._commit_batch(batch)
+            return
         except Exception as error:  # noqa: BLE001  whatever it is, somebody waits for it
             if len(batch) == 1:
                 _fail(batch[0], _translated(error))
@@ -133,7 +141,7 @@ class Committer:
                 work.done.set_result(mine)
 
     async def _write(self, batch: Sequence[Work]) -> list[WatchVerdict]:
-        async with self._database.transaction() as connection:
+        async with self._database.publishing() as connection:
             reached("commit_begun")
             advanced = await pages.append(connection, [work.page for work in batch], self._lease)
             reached("page_written")

@@ -7,7 +7,7 @@ when it is not.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from indexer.records import Holding, Page, Price, Unreadable
@@ -56,31 +56,34 @@ class ListSummary:
     first_reason: str = ""
     #: The digest of the list it repeats, where nobody parsed it.
     repeated: bytes | None = None
-    #: Readable and unreadable items apart: a page does not say how they were mixed.
-    _stated: "hashlib._Hash" = field(default_factory=hashlib.sha256)
-    _doubts: "hashlib._Hash | None" = None
+    #: Sum of the SHA-256 of every item as it was stated.
+    total: int = 0
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 over the list as the API stated it, in the order of its pages, wherever those were cut."""
-        if self.repeated is not None:
-            return self.repeated
-        if self._doubts is None:
-            return self._stated.digest()
-        whole = self._stated.copy()
-        whole.update(self._doubts.digest())
-        return whole.digest()
+        """The list as the API stated it, in whatever order: the sum modulo 2^256 of the SHA-256 of each item.
+
+        A sum, so that the digest of a list follows from that of another and what is new and gone in it.
+        """
+        return self.repeated if self.repeated is not None else digest_of_sum(self.total)
 
     def add_stated(self, lines: Sequence[str]) -> None:
         """Count readable items, one line for each."""
-        self._stated.update("".join(lines).encode())
+        sha256, number = hashlib.sha256, int.from_bytes
+        self.total += sum([number(sha256(line.encode()).digest()) for line in lines])
 
     def add_unreadable(self, item: Unreadable) -> None:
         """Count one item that could not be read."""
-        self._doubts = self._doubts or hashlib.sha256()
-        self._doubts.update(f"{item.asset_ref}\x1f{item.sub_key}\n".encode())
+        doubt = hashlib.sha256(f"{item.asset_ref}\x1f{item.sub_key}\n".encode()).digest()
+        # Digested twice: whatever its key is made of, it cannot pass for an item that was read.
+        self.total += int.from_bytes(hashlib.sha256(doubt).digest())
         self.unkeyed += item.asset_ref is None
         self.first_reason = self.first_reason or item.reason
+
+
+def digest_of_sum(total: int) -> bytes:
+    """The digest of a list whose items' SHA-256 add up to this."""
+    return (total % 2**256).to_bytes(32)
 
 
 class Fold:
@@ -106,9 +109,12 @@ class Fold:
         """One turn per holding, of which there may be a million: nothing is looked up twice in it."""
         rows: list[FoldRow] = []
         stated: dict[int, list[str]] = {watch_id: [] for watch_id in self.summaries}
-        watches, ordinal, make = self._watches, self._ordinal, tuple.__new__
+        watches, ordinal, make, owner = self._watches, self._ordinal, tuple.__new__, None
         for one in holdings:
-            watch_id = watches.get(one.address)
+            if one.address != owner:
+                owner = one.address
+                watch_id = watches.get(owner)
+                lines = stated.get(watch_id or 0, [])
             if watch_id is None:
                 continue
             ordinal += 1
@@ -116,12 +122,13 @@ class Fold:
             locked, frozen, delegate, details = one.locked, one.frozen, one.delegate, one.details
             # Only a delegate may be any text: in quotes it cannot pass for None, nor for the end of the line.
             quoted = None if delegate is None else json.dumps(delegate)
-            stated[watch_id].append(
-                f"{asset_ref}\x1f{sub_key}\x1f{amount}\x1f{decimals}\x1f{locked}\x1f{frozen}\x1f{quoted}\x1f{details}\n"
-            )
-            number = assets[asset_ref]
-            cells = (watch_id, number, sub_key, ordinal, page_no, True, amount, decimals)
-            rows.append(make(FoldRow, (*cells, locked, frozen, delegate, details, None)))
+            amounts = f"{amount}\x1f{decimals}\x1f{locked}\x1f{frozen}"
+            lines.append(f"{asset_ref}\x1f{sub_key}\x1f{amounts}\x1f{quoted}\x1f{details}\n")
+            cells = (
+                watch_id, assets[asset_ref], sub_key, ordinal, page_no, True, amount, decimals, locked,
+                frozen, delegate, details, None,
+            )  # fmt: skip
+            rows.append(make(FoldRow, cells))
         self._ordinal = ordinal
         for watch_id, lines in stated.items():
             self.summaries[watch_id].add_stated(lines)

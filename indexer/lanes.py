@@ -11,6 +11,7 @@ from typing import Final
 
 from indexer.crawl import Outcome
 from indexer.store.crawls import Claim
+from indexer.worker import MOST_WAITING
 
 #: From this many pages on a walk is long.
 LONG_WALK: Final = 20
@@ -29,6 +30,8 @@ class Walk:
     pages: int
     #: It was asked to hand its crawl back.
     steps_back: bool = False
+    #: Its page is being committed: it asks nothing meanwhile.
+    waits: bool = False
 
     @property
     def is_long(self) -> bool:
@@ -61,8 +64,9 @@ class Lanes:
         """How many more walks may begin now."""
         if self.is_paused or self.in_doubt:
             return 0 if self.walks or self.is_paused else 1
-        long = sum(walk.is_long for walk in self.walks.values())
-        return self.width - (len(self.walks) - min(long, self.long_width))
+        waiting = min(sum(walk.waits for walk in self.walks.values()), MOST_WAITING)
+        long = sum(walk.is_long and not walk.waits for walk in self.walks.values())
+        return self.width - (len(self.walks) - waiting - min(long, self.long_width))
 
     def has_room_for_long(self) -> bool:
         """Whether one more long walk may begin."""
@@ -78,6 +82,12 @@ class Lanes:
         for mine, walk in self.walks.items():
             if mine is task:
                 walk.pages = page
+
+    def see_waiting(self, crawl_id: int, waits: bool) -> None:
+        """A walk waits for a commit, and another may ask meanwhile; or it does so no more."""
+        for walk in self.walks.values():
+            if walk.claim.crawl_id == crawl_id:
+                walk.waits = waits
 
     def take_ended(self) -> Iterator[tuple[Task, Walk]]:
         """The walks that ended since the last time."""

@@ -11,7 +11,7 @@ from itertools import chain
 from indexer.baseline import is_plain
 from indexer.config import SourceConfig
 from indexer.errors import BadPage
-from indexer.folding import Fold, FoldPrice, FoldRow, ListSummary, named_assets
+from indexer.folding import Fold, FoldPrice, FoldRow, ListSummary, digest_of_sum, named_assets
 from indexer.records import Cursor, Facts, Question
 from indexer.sources.base import Source
 from indexer.store import assets, history, pages
@@ -23,6 +23,43 @@ from indexer.verdict import Verdict
 
 #: Gives every named asset its number.
 Numbering = Callable[[Connection, str, Collection[str]], Awaitable[dict[str, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What a list says otherwise than the last published one; all other rows stand in both byte for byte."""
+
+    #: The published crawl it was compared with, and how many rows that had.
+    base_crawl: int
+    listed_before: int
+    listed: int
+    #: The rows that are new, and those that are not there any more; a changed one is in both.
+    fresh: Sequence[FoldRow]
+    gone: Sequence[FoldRow]
+    #: What the sum of the items' digests changed by.
+    digest_change: int
+
+    @property
+    def keys_gone(self) -> set[tuple[int, str]]:
+        """Asset and position of every row that is not there as it was."""
+        return {(row.asset_id, row.sub_key) for row in self.gone}
+
+    @property
+    def missing(self) -> int:
+        """How many holdings are not listed any more."""
+        return len(self.keys_gone - {(row.asset_id, row.sub_key) for row in self.fresh})
+
+    def is_plain(self) -> bool:
+        """Whether no holding is in it twice."""
+        return is_plain(self.fresh) and is_plain(self.gone)
+
+
+class NeedsWholeList(Exception):
+    """What a delta takes for granted is not so, or what follows needs all rows: read the pages again."""
+
+    def __init__(self, crawls: Collection[int]) -> None:
+        super().__init__(crawls)
+        self.crawls = frozenset(crawls)
 
 
 @dataclass(slots=True)
@@ -45,6 +82,8 @@ class FinishedCrawl:
     pages_read: int = 0
     #: The published crawl whose pages these repeat one by one, so that nobody parsed them.
     repeats_crawl: int | None = None
+    #: What is new and gone, where every page was compared with the last published list.
+    delta: Delta | None = None
 
 
 @dataclass(slots=True)
@@ -61,6 +100,8 @@ class FoldedList:
     changed: bool = False
     #: The rows of a first list that needs no comparison.
     first_rows: Sequence[FoldRow] | None = None
+    #: What is new and gone, instead of rows in the fold.
+    delta: Delta | None = None
 
     @property
     def same_as_before(self) -> bool:
@@ -76,20 +117,21 @@ class FoldedList:
 
     @property
     def drifted(self) -> bool:
-        """The list moved while we paged. Identical repeats at a page edge are no drift.
-
-        Unless the API counts its rows: then one that came twice stands in the place of one that never came.
-        """
+        """The list moved while we paged. Identical repeats at an edge are no drift where nobody counts."""
         found = self.repeats
         if self.advanced.moved or found is None:
             return self.advanced.moved
-        counted = self.advanced.reported_total is not None
-        return counted or found.conflicting or found.far or found.whole_page
+        return self._falls_short or found.conflicting or found.far or found.whole_page
 
     @property
     def proves(self) -> bool:
         """Whether a holding that is not listed is proved to be absent."""
-        return self.summary.unkeyed == 0
+        return self.summary.unkeyed == 0 and not self._falls_short
+
+    @property
+    def _falls_short(self) -> bool:
+        """Where the API counts its rows, one that came twice stands in the place of one that never came."""
+        return self.repeats is not None and self.advanced.reported_total is not None
 
     @property
     def absences_needed(self) -> int:
@@ -107,14 +149,15 @@ async def gather(
     lists: list[FoldedList] = []
     copied = 0
     for crawl in finished:
-        mine = _repeated(crawl, advanced, known)
+        mine = _repeated(crawl, advanced, known) or _compared(crawl, advanced, known)
         if mine is None:
             if crawl.rows is None:
                 copied += await read_again(connection, crawl)
                 _check_complete(crawl, advanced[crawl.claim.crawl_id])
             mine = _lists(crawl, advanced, known, crawl.summaries)
         lists += mine
-        copied += await _fill(connection, crawl, [item for item in mine if not item.same_as_before])
+        whole = [item for item in mine if item.delta is None and not item.same_as_before]
+        copied += await _fill(connection, crawl, whole)
         if crawl.prices:
             await history.fill_prices(connection, crawl.prices)
     if copied:
@@ -157,6 +200,38 @@ def _repeated(
     return lists if all(item.same_as_before for item in lists) else None
 
 
+def _compared(
+    crawl: FinishedCrawl, advanced: Mapping[int, Advanced], known: Mapping[int, Known]
+) -> list[FoldedList] | None:
+    """The list of a crawl that was compared with the last published one; None: its pages must be read."""
+    delta = crawl.delta
+    mine = [known[watch] for watch in crawl.covered.values() if watch in known]
+    if delta is None or len(mine) != 1 or not _is_still_the_base(delta, mine[0]):
+        return None
+    (item,) = mine
+    assert item.digest is not None
+    total = int.from_bytes(item.digest) + delta.digest_change
+    summary = ListSummary(repeated=digest_of_sum(total))
+    lists = _lists(crawl, advanced, known, {item.watch_id: summary})
+    for one in lists:
+        one.delta = delta
+    return None if any(one.advanced.moved for one in lists) else lists
+
+
+def _is_still_the_base(delta: Delta, known: Known) -> bool:
+    """Whether what is held is exactly what the list it was compared with says, one holding for each row."""
+    return (
+        known.crawl_id == delta.base_crawl
+        and known.holdings == delta.listed_before
+        and known.digest is not None
+        and known.unreadable == 0
+        and known.proved_before
+        and not known.carries
+        and known.witness is None
+        and delta.is_plain()
+    )
+
+
 async def _fill(connection: Connection, crawl: FinishedCrawl, lists: Sequence[FoldedList]) -> int:
     """Copy the rows in memory that have something to be compared with; returns how many."""
     if crawl.rows is None or not lists:
@@ -169,7 +244,7 @@ async def _fill(connection: Connection, crawl: FinishedCrawl, lists: Sequence[Fo
         rows = by_watch[item.known.watch_id]
         if _is_first(item) and is_plain(rows):
             item.first_rows = by_watch.pop(item.known.watch_id)
-    return await history.fill_fold(connection, chain.from_iterable(by_watch.values()))
+    return await history.fill_fold(connection, chain.from_iterable(by_watch.values())) if by_watch else 0
 
 
 def _is_first(item: FoldedList) -> bool:
@@ -182,7 +257,7 @@ async def read_again(
 ) -> int:
     """Fold the raw pages of a crawl: too large for memory, begun by another worker, or replayed."""
     fold = Fold(crawl.covered)
-    copied = 0
+    copied = crawl.pages_read = 0
     claim = crawl.claim
     # Pages first, then the copy: one connection does one thing at a time.
     async for stored in pages.read(connection, claim.part_on, claim.crawl_id):

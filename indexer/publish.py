@@ -3,19 +3,19 @@
 Everything happens inside the transaction of the connection that is passed in. Replay is the same fold.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Final
 
 from indexer.baseline import first_versions
 from indexer.crashpoints import reached
 from indexer.errors import PublishTooSlow, WalkMoved
-from indexer.folding import FoldRow
-from indexer.lists import FinishedCrawl, FoldedList, gather
+from indexer.lists import FinishedCrawl, FoldedList, NeedsWholeList, gather
 from indexer.store import crawls, history
 from indexer.store.crawls import WatchVerdict
 from indexer.store.database import Connection
-from indexer.store.history import Believed, Measured, SnapshotRow
+from indexer.store.history import Believed, DeltaRow, Measured, SnapshotRow
 from indexer.store.pages import Advanced
 from indexer.verdict import Evidence, Verdict, Witness, is_outage, judge
 
@@ -34,9 +34,23 @@ async def publish(
     """
     verdicts = await publish_lists(connection, finished, advanced, forced=frozenset())
     reached("snapshot_written")
-    await crawls.complete(connection, [crawl.claim for crawl in finished], verdicts)
+    claims = [crawl.claim for crawl in finished]
+    await crawls.complete(connection, claims, [*verdicts, *_tell_unheard(finished, verdicts)])
     reached("crawl_completed")
     return verdicts
+
+
+def _tell_unheard(finished: Sequence[FinishedCrawl], told: Sequence[WatchVerdict]) -> Iterator[WatchVerdict]:
+    """Lists that say nothing about this watch period: without a verdict their watches would stay open.
+
+    Only a clock that stepped back gets here; a watch that was taken off meanwhile has its verdict already.
+    """
+    heard = {(verdict.crawl_id, verdict.watch_id) for verdict in told}
+    for crawl in finished:
+        for watch in crawl.covered.values():
+            if (crawl.claim.crawl_id, watch) not in heard:
+                error = "its pages seem older than its place on the watchlist: did the clock step back?"
+                yield WatchVerdict(crawl.claim.crawl_id, watch, "failed", error)
 
 
 async def publish_lists(
@@ -69,16 +83,27 @@ async def _judge(connection: Connection, lists: Sequence[FoldedList], forced: fr
             item.verdict = Verdict("publish", witness_becomes="released")
         else:
             item.verdict = judge(evidence, item.crawl.config.guard)
+    # What a surprising list misses is found in the fold.
+    surprising = [item for item in lists if item.delta is not None and item.verdict.kind != "publish"]
+    if surprising:
+        raise NeedsWholeList([item.advanced.crawl_id for item in surprising])
 
 
 async def _measure(connection: Connection, lists: Sequence[FoldedList]) -> dict[int, Measured]:
-    firsts = {
-        item.known.watch_id: Measured(item.known.watch_id, 0, len(item.first_rows), 0, 0, 0)
-        for item in lists
-        if item.first_rows is not None
-    }
-    others = [item.known for item in lists if item.first_rows is None]
-    return firsts | (await history.measure(connection, others) if others else {})
+    measured = {item.known.watch_id: _count(item) for item in lists}
+    others = [item.known for item in lists if measured[item.known.watch_id] is None]
+    found = await history.measure(connection, others) if others else {}
+    return found | {watch: counted for watch, counted in measured.items() if counted is not None}
+
+
+def _count(item: FoldedList) -> Measured | None:
+    """What the database need not be asked: a first list, or one that was compared with the last."""
+    watch, first, delta = item.known.watch_id, item.first_rows, item.delta
+    if first is not None:
+        return Measured(watch, known=0, readable=len(first), unreadable=0, missing=0, witnessed=0)
+    if delta is not None:
+        return Measured(watch, delta.listed_before, delta.listed, 0, missing=delta.missing, witnessed=0)
+    return None
 
 
 async def _evidence(connection: Connection, item: FoldedList, measured: Measured) -> Evidence:
@@ -133,10 +158,9 @@ def _latest(item: FoldedList) -> datetime:
 
 
 async def _change_history(connection: Connection, believed: Sequence[FoldedList], instant: datetime) -> None:
-    for item in believed:
-        if item.first_rows is not None:
-            await _begin_history(connection, item, item.first_rows, instant)
-    believed = [item for item in believed if item.first_rows is None]
+    await _begin_histories(connection, [item for item in believed if item.first_rows is not None], instant)
+    await _change_by_deltas(connection, [item for item in believed if item.delta is not None], instant)
+    believed = [item for item in believed if item.first_rows is None and item.delta is None]
     if not believed:
         return
     doubts = any(_has_doubts(item) for item in believed)
@@ -145,14 +169,51 @@ async def _change_history(connection: Connection, believed: Sequence[FoldedList]
         item.changed = item.known.watch_id in changed
 
 
-async def _begin_history(
-    connection: Connection, item: FoldedList, rows: Sequence[FoldRow], instant: datetime
-) -> None:
+async def _begin_histories(connection: Connection, firsts: Sequence[FoldedList], instant: datetime) -> None:
+    if not firsts:
+        return
+    lines = (
+        first_versions(item.first_rows or (), item.advanced.crawl_id, _page_times(item), instant)
+        for item in firsts
+    )
+    await history.copy_versions(connection, chain.from_iterable(lines))
+    for item in firsts:
+        item.changed = True
+
+
+async def _change_by_deltas(connection: Connection, lists: Sequence[FoldedList], instant: datetime) -> None:
+    rows = [row for item in lists for row in delta_rows(item)]
+    if not rows:
+        return
+    found = await history.merge_deltas(connection, rows, instant)
+    mistaken = {watch for watch, told in found.items() if told.is_mistaken}
+    if mistaken:
+        raise NeedsWholeList([item.advanced.crawl_id for item in lists if item.known.watch_id in mistaken])
+    for item in lists:
+        item.changed = item.known.watch_id in found and found[item.known.watch_id].changed
+
+
+def delta_rows(item: FoldedList) -> Iterator[DeltaRow]:
+    """What is new in a list and what is gone from it, one row for each holding."""
+    delta, crawl_id = item.delta, item.advanced.crawl_id
+    assert delta is not None
+    gone, times = delta.keys_gone, _page_times(item)
+    for row in delta.fresh:
+        key = (row.asset_id, row.sub_key)
+        yield DeltaRow(
+            row.watch_id, crawl_id, *key, True, key in gone, row.amount, row.decimals, row.locked, row.frozen,
+            row.delegate, row.details, row.page_no, times[row.page_no],
+        )  # fmt: skip
+        gone.discard(key)
+    for asset_id, sub_key in gone:
+        yield DeltaRow(item.known.watch_id, crawl_id, asset_id, sub_key, listed=False, held=True)
+
+
+def _page_times(item: FoldedList) -> dict[int, datetime]:
+    """Database time of each page of the crawl, the one that is being committed too."""
     advanced = item.advanced
     assert advanced.last_page_at is not None
-    times = {**item.crawl.page_times, advanced.pages: advanced.last_page_at}
-    await history.copy_versions(connection, first_versions(rows, advanced.crawl_id, times, instant))
-    item.changed = True
+    return {**item.crawl.page_times, advanced.pages: advanced.last_page_at}
 
 
 async def _write_prices(connection: Connection, published: Sequence[FoldedList]) -> None:

@@ -5,7 +5,7 @@ thousands of is a `msgspec.Struct`: made in a tenth of the time, and never visit
 Amounts are integers in the smallest unit of the asset; ``None`` is "not stated", which is not 0.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
@@ -104,6 +104,19 @@ class Price(msgspec.Struct, frozen=True, gc=False):
     currency: str
     price: Decimal
     sub_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPage:
+    """A page cut into its rows, each the exact bytes of one element of the list."""
+
+    rows: Sequence[bytes]
+    before: bytes
+    after: bytes
+
+    def with_rows(self, rows: Sequence[bytes]) -> bytes:
+        """A page that says the same of itself and lists these rows."""
+        return self.before + b",".join(rows) + self.after
 
 
 @dataclass(frozen=True, slots=True)

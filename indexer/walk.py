@@ -3,90 +3,29 @@
 HTTP happens outside of transactions; every page is durable before the next is asked.
 """
 
-import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final
+from dataclasses import dataclass
 
 import structlog
 
-from indexer.client import Answer, Client, Exchange
+from indexer.client import Client, Exchange
 from indexer.commit import WINDOW_RESTARTS, Committer, Work
 from indexer.config import SourceConfig
 from indexer.crashpoints import reached
-from indexer.errors import BadPage, WalkMoved
-from indexer.folding import ROWS_IN_MEMORY, Fold, FoldPrice, FoldRow, named_assets
+from indexer.errors import WalkMoved
+from indexer.folding import ROWS_IN_MEMORY, Fold, named_assets
 from indexer.lists import FinishedCrawl, window_of
-from indexer.recognition import SKIPPED_BYTES, KnownList, find_steady
-from indexer.records import NO_FACTS, Cursor, Facts, Page, Question, Request
+from indexer.page_reader import Fetched, PageRead, PageReader, Walk
+from indexer.recognition import SKIPPED_BYTES
+from indexer.records import NO_FACTS, Cursor, Facts, Page, Question
 from indexer.sources.base import Source
 from indexer.store import pages
 from indexer.store.crawls import Claim, WatchVerdict
 from indexer.store.database import Database
-from indexer.store.pages import Body, RawPage, Rejected
+from indexer.store.pages import RawPage
 
 _log = structlog.get_logger()
-
-#: An API that needs more look-ups than this for one list is not teaching, it is looping.
-_MOST_LOOKUPS: Final = 32
-
-#: No account has this many pages; an API that goes on has lost its way.
-_MOST_PAGES: Final = 200_000
-
-#: Lists with more pages than this are parsed again instead of recognised.
-_MOST_KNOWN_PAGES: Final = 20_000
-
-
-@dataclass(slots=True)
-class Walk:
-    """One crawl in the hands of this worker, between two pages."""
-
-    held: Claim
-    cursor: Cursor | None
-    facts: Facts
-    pages: int
-    lookups: int
-    fold: Fold
-    #: None once the crawl is too large for memory, or was begun by another worker.
-    rows: list[FoldRow] | None
-    prices: list[FoldPrice] = field(default_factory=list)
-    #: The pages of the last published crawl, as long as this one repeats them.
-    known: KnownList | None = None
-    #: Pages that were recognised and not parsed, in case a later one differs; None: too many to keep.
-    skipped: list[tuple[Question, bytes]] | None = field(default_factory=list)
-    #: Database time of each committed page.
-    page_times: dict[int, datetime] = field(default_factory=dict)
-    #: Facts that are not stored with the crawl yet.
-    facts_are_new: bool = True
-
-    @property
-    def question(self) -> Question:
-        """What to ask next."""
-        return Question(tuple(self.held.addresses), self.held.scope, self.cursor, self.facts)
-
-
-@dataclass(frozen=True, slots=True)
-class _Fetched:
-    """An answer with what it took to get it."""
-
-    request: Request
-    answer: Answer
-    requests: int
-    sent_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What an answer says, and how its bytes are kept."""
-
-    page: Page
-    items: int
-    body: Body
-    steady_sha256: bytes | None
-    #: It repeats a page of the last published crawl and was not parsed.
-    recognised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +48,8 @@ class Doors:
     database: Database
     committer: Committer
     on_page: Callable[[Progress], None] = lambda _progress: None
+    #: Called as a walk begins to wait for a commit (True), and when it may ask again or is over (False).
+    on_waiting: Callable[[Claim, bool], None] = lambda _claim, _waits: None
 
 
 class Walker:
@@ -121,6 +62,8 @@ class Walker:
         self._database = doors.database
         self._committer = doors.committer
         self._on_page = doors.on_page
+        self._on_waiting = doors.on_waiting
+        self._reader = PageReader(doors.source, doors.database, doors.committer)
 
     async def walk(self, held: Claim, exchange: Exchange) -> list[WatchVerdict]:
         """Walk to the last page and publish. Raises what stopped it; ``exchange`` counts the requests."""
@@ -128,7 +71,7 @@ class Walker:
         walk = await self._begin(held)
         while True:
             fetched = await self._fetch(walk, exchange)
-            read = await self._read(walk, fetched)
+            read = await self._reader.read(walk, fetched)
             verdicts = await self._take(walk, fetched, read)
             exchange.requests = 0
             if read.page.next_cursor is None and not read.page.teaches_only:
@@ -147,9 +90,7 @@ class Walker:
         names = () if held.facts is not None else self._source.fact_names(question)
         if names:
             facts = await self._database.steadily(lambda: self._read_facts(names))
-        known = None
-        if held.pages == 0 and len(held.watches) == 1:
-            known = await self._database.steadily(lambda: self._read_known(held.watches[0]))
+        earlier = held.earlier
         return Walk(
             held=held,
             cursor=None if held.cursor is None else Cursor(held.cursor),
@@ -158,7 +99,8 @@ class Walker:
             lookups=held.lookups,
             fold=Fold(held.covered),
             rows=[] if held.pages == 0 else None,
-            known=known,
+            known=earlier if held.pages == 0 and len(held.watches) == 1 else None,
+            earlier=earlier,
             facts_are_new=bool(facts) and held.facts is None,
         )
 
@@ -166,69 +108,15 @@ class Walker:
         async with self._database.connection() as connection:
             return await pages.read_facts(connection, self._source.name, names)
 
-    async def _read_known(self, watch: int) -> KnownList | None:
-        async with self._database.connection() as connection:
-            return await pages.read_known_list(connection, watch, _MOST_KNOWN_PAGES)
-
-    async def _fetch(self, walk: Walk, exchange: Exchange) -> _Fetched:
+    async def _fetch(self, walk: Walk, exchange: Exchange) -> Fetched:
         request = self._source.request(walk.question)
         before = time.monotonic()
         reached("asking")
         answer = await self._client.fetch(walk.question, request, exchange)
         reached("answered")
-        return _Fetched(request, answer, exchange.requests, before)
+        return Fetched(request, answer, exchange.requests, before)
 
-    async def _read(self, walk: Walk, fetched: _Fetched) -> _Read:
-        """Recognise a page that repeats the last published crawl's; else parse it."""
-        body = fetched.answer.body
-        sha256 = hashlib.sha256(body).digest()
-        steady = find_steady(body, self._source.volatile)
-        if walk.known is not None:
-            known = walk.known.recognise(walk.pages + 1, walk.cursor, walk.facts, sha256, steady)
-            if known is not None:
-                cursor = None if known.cursor_out is None else Cursor(known.cursor_out)
-                page = Page(next_cursor=cursor, height=steady.height)
-                same_month = walk.known.part_on == walk.held.part_on
-                packed = (
-                    pages.pack_known(body, sha256, steady, known) if same_month else pages.pack(body, sha256)
-                )
-                return _Read(page, known.items, packed, steady.sha256, recognised=True)
-        page = await self._parse(walk, fetched)
-        items = len(page.holdings) + len(page.unreadable) + page.not_held
-        return _Read(page, items, pages.pack(body, sha256), steady.sha256)
-
-    async def _parse(self, walk: Walk, fetched: _Fetched) -> Page:
-        try:
-            page = self._source.parse(walk.question, fetched.answer.body)
-            if not page.teaches_only:
-                if page.next_cursor is not None and page.next_cursor == walk.cursor:
-                    raise BadPage("the API gave the cursor it was asked with again: a loop")
-                if walk.pages >= _MOST_PAGES:
-                    raise BadPage(f"the list did not end after {_MOST_PAGES} pages")
-            elif walk.lookups >= _MOST_LOOKUPS:
-                raise BadPage(f"the list could not be read after {_MOST_LOOKUPS} look-ups")
-        except BadPage:
-            await self._database.steadily(lambda: self._keep_rejected(walk, fetched))
-            raise
-        return page
-
-    async def _keep_rejected(self, walk: Walk, fetched: _Fetched) -> None:
-        held = walk.held
-        async with self._database.transaction() as connection:
-            await pages.keep_rejected(
-                connection,
-                Rejected(
-                    held.crawl_id,
-                    held.part_on,
-                    held.lease_epoch,
-                    fetched.answer.status,
-                    fetched.request.template,
-                    walk.cursor,
-                    pages.pack(fetched.answer.body),
-                ),
-            )
-
-    async def _take(self, walk: Walk, fetched: _Fetched, read: _Read) -> list[WatchVerdict]:
+    async def _take(self, walk: Walk, fetched: Fetched, read: PageRead) -> list[WatchVerdict]:
         """Make one page durable, and publish after the last."""
         reached("parsed")
         if read.page.teaches_only:
@@ -240,9 +128,13 @@ class Walker:
             raw,
             window_of(walk.held, self._config),
             may_restart_window=walk.held.window_restarts < WINDOW_RESTARTS,
-            finished=self._finished(walk) if read.page.next_cursor is None else None,
+            finished=await self._finish(walk) if read.page.next_cursor is None else None,
         )
-        verdicts = await self._committer.commit(work)
+        self._on_waiting(walk.held, True)
+        try:
+            verdicts = await self._committer.commit(work)
+        finally:
+            self._on_waiting(walk.held, False)
         if work.committed_at is not None:
             walk.page_times[walk.pages] = work.committed_at
         reached("page_durable")
@@ -251,10 +143,14 @@ class Walker:
         self._tell(Progress(self._source.name, walk.held.addresses[0], walk.pages, raw.items))
         return verdicts
 
-    async def _fold(self, walk: Walk, fetched: _Fetched, read: _Read) -> None:
+    async def _fold(self, walk: Walk, fetched: Fetched, read: PageRead) -> None:
         """Fold a parsed page; keep a recognised one aside until one differs."""
         if read.recognised:
-            self._set_aside(walk, fetched.answer.body)
+            if walk.comparison is None:
+                self._set_aside(walk, fetched.answer.body)
+            return
+        if read.compared:
+            await self._fold_page(walk, walk.pages + 1, read.page)
             return
         walk.known = None
         if walk.skipped is None:
@@ -295,7 +191,7 @@ class Walker:
         )
         self._on_page(progress)
 
-    async def _take_lookup(self, walk: Walk, fetched: _Fetched, read: _Read) -> list[WatchVerdict]:
+    async def _take_lookup(self, walk: Walk, fetched: Fetched, read: PageRead) -> list[WatchVerdict]:
         page = read.page
         await self._committer.learn_assets(self._source.network, named_assets(page), page.assets)
         walk.facts = {**walk.facts, **page.facts}
@@ -306,7 +202,7 @@ class Walker:
         walk.facts_are_new = False
         return []
 
-    def _raw_page(self, walk: Walk, fetched: _Fetched, read: _Read) -> RawPage:
+    def _raw_page(self, walk: Walk, fetched: Fetched, read: PageRead) -> RawPage:
         page, lookup = read.page, read.page.teaches_only
         return RawPage(
             crawl_id=walk.held.crawl_id,
@@ -330,21 +226,26 @@ class Walker:
             steady_sha256=read.steady_sha256,
         )
 
-    def _finished(self, walk: Walk) -> FinishedCrawl:
+    async def _finish(self, walk: Walk) -> FinishedCrawl:
+        delta = await self._reader.find_delta(walk)
+        whole = walk.rows if walk.known is None else None
         return FinishedCrawl(
             claim=walk.held,
             source=self._source,
             config=self._config,
             facts=walk.facts,
             covered=walk.held.covered,
-            rows=None if walk.known is not None else walk.rows,
+            rows=whole,
             prices=walk.prices,
             page_times=walk.page_times,
             repeats_crawl=self._repeated_crawl(walk),
+            delta=delta,
             summaries=walk.fold.summaries,
         )
 
     def _repeated_crawl(self, walk: Walk) -> int | None:
         """The published crawl that this one repeats page by page, if it does."""
         known = walk.known
-        return known.crawl_id if known is not None and len(known.pages) == walk.pages else None
+        if known is None or walk.comparison is not None or len(known.pages) != walk.pages:
+            return None
+        return known.crawl_id

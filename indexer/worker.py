@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import psycopg
@@ -23,7 +24,7 @@ from indexer.crawl import Crawler, Doors, Outcome, Progress
 from indexer.errors import DatabaseUnavailable
 from indexer.pacing import Pacer
 from indexer.sources.base import Source
-from indexer.store import crawls
+from indexer.store import crawls, pages
 from indexer.store.crawls import Claim
 from indexer.store.crawls import Worker as WorkerNumber
 from indexer.store.database import Database, is_passing
@@ -33,6 +34,13 @@ _log = structlog.get_logger()
 
 #: A lease is renewed this many times before it would run out.
 _BEATS_PER_LEASE: Final = 3
+
+
+#: Walks that wait for a commit keep nobody from asking, up to this many: pages of as many go into one.
+MOST_WAITING: Final = 32
+
+#: Lists with more pages than this are parsed again instead of recognised.
+_MOST_KNOWN_PAGES: Final = 20_000
 
 
 class Worker:
@@ -46,12 +54,14 @@ class Worker:
         self.sources = sources
         self.number = WorkerNumber(random.randrange(1, 2**31 - 1), config.daemon.lease)  # noqa: S311 not a secret
         self.on_page: Callable[[Progress], None] = lambda _progress: None
+        self.on_waiting: Callable[[str, Claim, bool], None] = lambda _source, _claim, _waits: None
         self.on_request: Callable[[RequestSeen], None] = lambda _seen: None
         self.wrap_pacer: Callable[[str, Pacer], Pacer] = lambda _source, pacer: pacer
         self._redact = redact
         self._committer = Committer(database, config.daemon.lease)
         self._crawlers: dict[str, Crawler] = {}
         self._clients: list[Client] = []
+        self._pacers: dict[str, SharedPacer] = {}
         self._held: set[int] = set()
         self._session: AsyncConnection[TupleRow] | None = None
 
@@ -87,6 +97,7 @@ class Worker:
             try:
                 assert self._session is not None
                 await crawls.renew(self._session, self.number, sorted(self._held))
+                reached("heartbeat")
             except psycopg.Error as error:
                 _log.warning("heartbeat failed", kind=type(error).__name__)
                 with contextlib.suppress(psycopg.Error):
@@ -99,7 +110,11 @@ class Worker:
 
         async def take() -> list[Claim]:
             async with self.database.transaction() as connection:
-                return await crawls.claim(connection, self.number, source, most, pass_id, shorter_than)
+                free = await crawls.claim(connection, self.number, source, most, pass_id, shorter_than)
+                known = await pages.read_known_lists(
+                    connection, {claim.watches[0] for claim in free}, _MOST_KNOWN_PAGES
+                )
+                return [replace(claim, earlier=known.get(claim.watches[0])) for claim in free]
 
         claims = await self.database.steadily(take)
         if claims:
@@ -130,11 +145,18 @@ class Worker:
     def _crawler(self, name: str) -> Crawler:
         if name not in self._crawlers:
             config = self.config.sources[name]
-            pacer = self.wrap_pacer(name, SharedPacer(self.database, name, config.requests_per_second))
+            self._pacers[name] = SharedPacer(self.database, name, config.requests_per_second)
+            pacer = self.wrap_pacer(name, self._pacers[name])
             client = Client(self.sources[name], config, pacer, observe=self._see_request)
             self._clients.append(client)
             doors = Doors(
-                self.sources[name], config, client, self.database, self._committer, on_page=self._see_page
+                self.sources[name],
+                config,
+                client,
+                self.database,
+                self._committer,
+                on_page=self._see_page,
+                on_waiting=lambda claim, waits: self.on_waiting(name, claim, waits),
             )
             self._crawlers[name] = Crawler(doors, self._redact)
         return self._crawlers[name]
@@ -143,6 +165,7 @@ class Worker:
         self.on_page(progress)
 
     def _see_request(self, seen: RequestSeen) -> None:
+        self._pacers[seen.source].see_answer(seen.seconds)
         self.on_request(seen)
 
 

@@ -10,11 +10,16 @@ SELECT %(network)s, n.asset_ref
 FROM unnest(%(refs)s::text[]) AS n (asset_ref)
 ORDER BY n.asset_ref
 ON CONFLICT (network, asset_ref) DO NOTHING
+RETURNING asset_ref, asset_id
 
 -- name: find_details
 -- Digests of the descriptions that are stored.
 SELECT asset_id, digest FROM ledger.asset_detail
 WHERE asset_id = ANY(%(assets)s)
+
+-- name: copy_details
+-- Descriptions of assets that this very transaction inserted: there can be no others.
+COPY ledger.asset_detail (asset_id, kind, symbol, name, decimals, metadata, digest) FROM STDIN
 
 -- name: write_details
 -- Descriptions that are new or changed, in key order. Texts are bound in binary (b): escaping JSON for an array's

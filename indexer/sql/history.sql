@@ -261,6 +261,54 @@ WITH fresh AS MATERIALIZED (
 )
 SELECT watch_id, count(*) FROM done GROUP BY watch_id
 
+-- name: merge_deltas
+-- Lists that were compared with what is held, row by row: only what is new or gone is stated. Each holding is looked up
+-- by key, its last version alone; what was open and what was not must be as the comparison took for granted.
+WITH stated AS MATERIALIZED (
+    SELECT n.*
+    FROM unnest(
+        %(watches)s::bigint[], %(crawls)s::bigint[], %(assets)s::bigint[], %(sub_keys)s::text[], %(listed)s::boolean[],
+        %(held)s::boolean[], %(amounts)s::numeric[], %(decimals)s::smallint[], %(locked)s::numeric[],
+        %(frozen)s::boolean[], %(delegates)s::text[], %(details)s::text[], %(pages)s::integer[],
+        %(observed_at)s::timestamptz[]
+    ) AS n (watch_id, crawl_id, asset_id, sub_key, listed, held, amount, decimals, locked, frozen, delegate, details,
+            page_no, observed_at)
+), beside AS MATERIALIZED (
+    SELECT s.*, last.ctid AS row_at, last.version_no, last.valid_to, last.decimals AS known_decimals,
+           last.version_no IS NOT NULL AND last.valid_to IS NULL AS is_open,
+           (s.amount, coalesce(s.decimals, last.decimals), s.locked, s.frozen, s.delegate, s.details::jsonb)
+               IS DISTINCT FROM
+               (last.amount, last.decimals, last.locked, last.frozen, last.delegate, last.details) AS differs
+    FROM stated AS s
+    LEFT JOIN LATERAL (
+        SELECT h.ctid, h.*
+        FROM ledger.holding_version AS h
+        WHERE h.watch_id = s.watch_id AND h.asset_id = s.asset_id AND h.sub_key = s.sub_key
+        ORDER BY h.version_no DESC
+        LIMIT 1
+    ) AS last ON true
+), closed AS (
+    UPDATE ledger.holding_version AS v
+    SET valid_to = %(instant)s::timestamptz,
+        close_reason = CASE WHEN b.listed THEN 'changed' ELSE 'absent' END,
+        closed_by = b.crawl_id
+    FROM beside AS b
+    WHERE v.ctid = b.row_at AND b.is_open AND (b.differs OR NOT b.listed)
+), opened AS (
+    INSERT INTO ledger.holding_version
+        (watch_id, asset_id, sub_key, version_no, valid_from, previous_no, previous_to, amount, decimals, locked,
+         frozen, delegate, details, observed_at, open_reason, opened_by, opened_page)
+    SELECT b.watch_id, b.asset_id, b.sub_key, coalesce(b.version_no, 0) + 1, %(instant)s::timestamptz, b.version_no,
+           CASE WHEN b.is_open THEN %(instant)s::timestamptz ELSE b.valid_to END, b.amount,
+           coalesce(b.decimals, CASE WHEN b.is_open THEN b.known_decimals END), b.locked, b.frozen, b.delegate,
+           b.details::jsonb, b.observed_at, CASE WHEN b.is_open THEN 'changed' ELSE 'appeared' END, b.crawl_id, b.page_no
+    FROM beside AS b
+    WHERE b.listed AND (b.differs OR NOT b.is_open)
+)
+SELECT watch_id, bool_or(is_open <> held) AS is_mistaken, bool_or(NOT listed OR NOT is_open OR differs) AS changed
+FROM beside
+GROUP BY watch_id
+
 -- name: copy_versions
 -- The first list of a watch nobody knew: straight into history.
 COPY ledger.holding_version (watch_id, asset_id, sub_key, version_no, valid_from, amount, decimals, locked, frozen,

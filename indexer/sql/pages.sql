@@ -21,7 +21,8 @@ SET pages = c.pages + (n.kind = 'page')::int,
     reported_total = coalesce(n.reported_total, c.reported_total),
     height_from = coalesce(c.height_from, n.height),
     height_to = coalesce(n.height, c.height_to),
-    moved = c.moved OR n.moved,
+    -- A page of a lower height than the one before is from a server that lags behind it: not one moment.
+    moved = c.moved OR n.moved OR coalesce(n.height < c.height_to, false),
     first_page_at = CASE n.kind
         WHEN 'page' THEN coalesce(c.first_page_at, clock_timestamp() - n.seconds * interval '1 second')
         ELSE c.first_page_at END,
@@ -42,11 +43,11 @@ RETURNING c.crawl_id, c.first_page_at, c.last_page_at, c.height_from, c.height_t
 
 -- name: insert_bodies
 -- Each content once per month, in key order.
-INSERT INTO ledger.raw_body (part_on, sha256, codec, length, body, base_sha256)
-SELECT DISTINCT ON (n.part_on, n.sha256) n.part_on, n.sha256, n.codec, n.length, n.body, n.base_sha256
+INSERT INTO ledger.raw_body (part_on, sha256, codec, length, body, base_sha256, depth)
+SELECT DISTINCT ON (n.part_on, n.sha256) n.part_on, n.sha256, n.codec, n.length, n.body, n.base_sha256, n.depth
 FROM unnest(%(part_ons)s::date[], %(sha256s)b::bytea[], %(codecs)s::text[], %(lengths)s::int[], %(bodies)b::bytea[],
-            %(bases)s::bytea[])
-    AS n (part_on, sha256, codec, length, body, base_sha256)
+            %(bases)s::bytea[], %(depths)s::smallint[])
+    AS n (part_on, sha256, codec, length, body, base_sha256, depth)
 ORDER BY n.part_on, n.sha256
 ON CONFLICT (part_on, sha256) DO NOTHING
 
@@ -54,15 +55,15 @@ ON CONFLICT (part_on, sha256) DO NOTHING
 -- The log: what was asked with which cursor, and which bytes came back.
 INSERT INTO ledger.raw_page
     (part_on, crawl_id, kind, page_no, lease_epoch, fetched_at, http_status, request, cursor_in, cursor_out, items,
-     sha256, steady_sha256)
+     sha256, splice, exact_sha256, steady_sha256)
 SELECT n.part_on, n.crawl_id, n.kind, n.page_no, n.epoch, coalesce(n.fetched_at, clock_timestamp()), n.status,
-       n.request, n.cursor_in, n.cursor_out, n.items, n.sha256, n.steady_sha256
+       n.request, n.cursor_in, n.cursor_out, n.items, n.sha256, n.splice, n.exact_sha256, n.steady_sha256
 FROM unnest(
     %(part_ons)s::date[], %(crawls)s::bigint[], %(kinds)s::text[], %(page_nos)s::int[], %(epochs)s::bigint[],
     %(fetched_at)s::timestamptz[], %(statuses)s::smallint[], %(templates)s::text[], %(cursors_in)s::text[], %(cursors_out)s::text[],
-    %(items)s::int[], %(sha256s)b::bytea[], %(steady)s::bytea[]
+    %(items)s::int[], %(sha256s)b::bytea[], %(splices)s::bytea[], %(exact)s::bytea[], %(steady)s::bytea[]
 ) AS n (part_on, crawl_id, kind, page_no, epoch, fetched_at, status, request, cursor_in, cursor_out, items, sha256,
-        steady_sha256)
+        splice, exact_sha256, steady_sha256)
 
 -- name: hold_crawl
 -- Whether the crawl is still ours, and until the end of the transaction nobody else's.
@@ -81,37 +82,51 @@ WHERE p.part_on = %(part_on)s AND p.crawl_id = %(crawl)s AND p.kind = 'rejected'
 
 -- name: read_pages
 -- The pages of a crawl again, a few at a time: memory is bounded by pages, not by accounts.
-SELECT p.page_no, p.cursor_in, p.cursor_out, b.codec, b.length, b.body, base.codec, base.length, base.body
+SELECT p.page_no, p.cursor_in, p.cursor_out, p.splice, chain.codecs, chain.lengths, chain.bodies
 FROM ledger.raw_page AS p
-JOIN ledger.raw_body AS b ON b.part_on = p.part_on AND b.sha256 = p.sha256
-LEFT JOIN ledger.raw_body AS base ON base.part_on = b.part_on AND base.sha256 = b.base_sha256
+CROSS JOIN LATERAL ledger.read_chain(p.part_on, p.sha256) AS chain
 WHERE p.part_on = %(part_on)s AND p.crawl_id = %(crawl)s AND p.kind = 'page' AND p.page_no > %(after)s
 ORDER BY p.page_no
 LIMIT 16
 
--- name: find_known_list
--- The crawl that was published last for this watch alone, read by the same code: its pages can be recognised.
-SELECT c.crawl_id, c.part_on, coalesce(c.facts, '{}'::jsonb) AS facts
-FROM (
+-- name: find_known_lists
+-- The crawl that was published last for each watch. Its pages can be recognised where the same code read it and nothing
+-- about it is in doubt; what is new in a later page is told by its bodies in any case.
+SELECT w.watch_id, c.crawl_id, c.part_on, coalesce(c.facts, '{}'::jsonb) AS facts,
+       coalesce(c.reader = %(reader)s, false) AND NOT c.moved AND last.consistency <> 'drifted' AND last.unreadable = 0
+           AS recognisable
+FROM unnest(%(watches)s::bigint[]) AS w (watch_id)
+CROSS JOIN LATERAL (
     SELECT s.crawl_id, s.consistency, s.unreadable, s.pages
     FROM ledger.snapshot AS s
-    WHERE s.watch_id = %(watch)s AND s.state = 'published'
+    WHERE s.watch_id = w.watch_id AND s.state = 'published'
     ORDER BY s.snapshot_at DESC
     LIMIT 1
 ) AS last
 JOIN ledger.crawl AS c ON c.crawl_id = last.crawl_id
-WHERE c.state = 'complete' AND c.reader = %(reader)s AND NOT c.moved
-  AND last.consistency <> 'drifted' AND last.unreadable = 0 AND last.pages <= %(most)s
+WHERE c.state = 'complete' AND last.pages <= %(most)s
 
 -- name: read_known_pages
--- Its pages, and the body that stands alone behind each.
-SELECT p.page_no, p.cursor_in, p.cursor_out, p.items, p.sha256, p.steady_sha256,
-       coalesce(b.base_sha256, b.sha256) AS base_sha256, coalesce(base.length, b.length) AS base_length
-FROM ledger.raw_page AS p
+-- Their pages, and the body each is kept as.
+SELECT p.crawl_id, p.page_no, p.cursor_in, p.cursor_out, p.items, coalesce(p.exact_sha256, p.sha256) AS sha256,
+       p.steady_sha256, b.sha256 AS body_sha256, b.length AS body_length
+FROM unnest(%(part_ons)s::date[], %(crawls)s::bigint[]) AS n (part_on, crawl_id)
+JOIN ledger.raw_page AS p ON p.part_on = n.part_on AND p.crawl_id = n.crawl_id AND p.kind = 'page'
 JOIN ledger.raw_body AS b ON b.part_on = p.part_on AND b.sha256 = p.sha256
-LEFT JOIN ledger.raw_body AS base ON base.part_on = b.part_on AND base.sha256 = b.base_sha256
+ORDER BY p.crawl_id, p.page_no
+
+-- name: read_earlier
+-- The bodies of all its pages.
+SELECT p.splice, chain.codecs, chain.lengths, chain.bodies, chain.whole_sha256
+FROM ledger.raw_page AS p
+CROSS JOIN LATERAL ledger.read_chain(p.part_on, p.sha256) AS chain
 WHERE p.part_on = %(part_on)s AND p.crawl_id = %(crawl)s AND p.kind = 'page'
 ORDER BY p.page_no
+
+-- name: read_body
+-- One body with what stands behind it.
+SELECT codecs, lengths, bodies, whole_sha256
+FROM ledger.read_chain(%(part_on)s::date, %(sha256)s::bytea)
 
 -- name: learn_facts
 -- What a look-up taught for good.

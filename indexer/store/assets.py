@@ -6,14 +6,19 @@ assets come again with every crawl.
 
 import hashlib
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
+from indexer import copying
 from indexer.records import Asset
 from indexer.store import statements
 from indexer.store.database import Connection
 
 _SQL = statements.load("assets")
+
+#: A description and its digest.
+Described = tuple[Asset, bytes]
 
 #: Assets remembered before forgetting everything; some 400 bytes each.
 _REMEMBERED: Final = 300_000
@@ -29,24 +34,29 @@ class AssetBook:
         #: The very object whose digest was last found to be the stored one, while anybody keeps it.
         self._recognised: dict[str, dict[str, weakref.ref[Asset]]] = {}
 
-    def knows(self, network: str, refs: Set[str], assets: Iterable[Asset]) -> bool:
-        """Whether nothing about these assets has to be asked or written."""
-        if not self._numbers.get(network, {}).keys() >= refs:
-            return False
-        return next(self.news(network, assets), None) is None
-
-    def news(self, network: str, assets: Iterable[Asset]) -> Iterator[Asset]:
-        """The descriptions that are not known to be stored as they are."""
+    def news(self, network: str, assets: Iterable[Asset]) -> dict[str, Described]:
+        """The descriptions that are not known to be stored as they are, with their digests, by reference."""
         numbers = self._numbers.get(network, {})
         recognised = self._recognised.setdefault(network, {})
+        digests, news = self._digests, dict[str, Described]()
         for asset in assets:
-            seen = recognised.get(asset.asset_ref)
+            ref = asset.asset_ref
+            seen = recognised.get(ref)
             if seen is not None and seen() is asset:
                 continue
-            if self._digests.get(numbers.get(asset.asset_ref, 0)) != digest_of(asset):
-                yield asset
+            digest = digest_of(asset)
+            if digests.get(numbers.get(ref, 0)) != digest:
+                news[ref] = (asset, digest)
             else:
-                recognised[asset.asset_ref] = weakref.ref(asset)
+                recognised[ref] = weakref.ref(asset)
+        return news
+
+    def still_news(self, network: str, described: Mapping[str, Described]) -> dict[str, Described]:
+        """Those of them that nobody has learned since."""
+        numbers, digests = self._numbers.get(network, {}), self._digests
+        return {
+            ref: entry for ref, entry in described.items() if digests.get(numbers.get(ref, 0)) != entry[1]
+        }
 
     def numbers(self, network: str, refs: Iterable[str]) -> dict[str, int]:
         """The remembered numbers among these."""
@@ -69,38 +79,77 @@ class AssetBook:
 
 async def resolve(connection: Connection, network: str, refs: Collection[str]) -> dict[str, int]:
     """The number of every asset, inserting those that are new."""
+    return (await number(connection, network, refs)).all
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """Assets with their numbers."""
+
+    found: Mapping[str, int]
+    #: Inserted by this transaction: nobody else can have said anything about them.
+    inserted: Mapping[str, int]
+
+    @property
+    def all(self) -> dict[str, int]:
+        """Both."""
+        return {**self.found, **self.inserted}
+
+
+async def number(connection: Connection, network: str, refs: Collection[str]) -> Numbered:
+    """The number of every asset, inserting those that are new."""
     if not refs:
-        return {}
-    numbers = await find(connection, network, refs)
-    missing = sorted(set(refs) - set(numbers))
-    if missing:
-        await connection.execute(_SQL.insert_assets, {"network": network, "refs": missing})
-        numbers |= await find(connection, network, missing)
-    return numbers
+        return Numbered({}, {})
+    found = await find(connection, network, refs)
+    missing = sorted(set(refs) - found.keys())
+    if not missing:
+        return Numbered(found, {})
+    cursor = await connection.execute(_SQL.insert_assets, {"network": network, "refs": missing}, binary=True)
+    inserted: dict[str, int] = dict(await cursor.fetchall())
+    elsewhere = [ref for ref in missing if ref not in inserted]
+    if elsewhere:
+        found |= await find(connection, network, elsewhere)
+    return Numbered(found, inserted)
 
 
 async def find(connection: Connection, network: str, refs: Collection[str]) -> dict[str, int]:
     """The numbers of those assets that have one."""
-    cursor = await connection.execute(_SQL.find_assets, {"network": network, "refs": list(refs)})
+    cursor = await connection.execute(_SQL.find_assets, {"network": network, "refs": list(refs)}, binary=True)
     return dict(await cursor.fetchall())
 
 
 async def describe(
-    connection: Connection, assets: Iterable[Asset], numbers: Mapping[str, int]
+    connection: Connection, described: Mapping[str, Described], numbers: Numbered
 ) -> dict[int, bytes]:
     """Write the descriptions that are new or changed; returns the digests of all of them."""
-    described = {numbers[asset.asset_ref]: (asset, digest_of(asset)) for asset in assets}
+    new = {ref: entry for ref, entry in described.items() if ref in numbers.inserted}
+    await _describe_new(connection, new, numbers.inserted)
+    known = {numbers.found[ref]: entry for ref, entry in described.items() if ref in numbers.found}
+    if known:
+        cursor = await connection.execute(_SQL.find_details, {"assets": list(known)}, binary=True)
+        stored: dict[int, bytes] = dict(await cursor.fetchall())
+        changed = {number: entry for number, entry in known.items() if stored.get(number) != entry[1]}
+        if changed:
+            await connection.execute(_SQL.write_details, _columns(changed))
+    every = numbers.all
+    return {every[ref]: digest for ref, (_, digest) in described.items()}
+
+
+async def _describe_new(
+    connection: Connection, described: Mapping[str, Described], inserted: Mapping[str, int]
+) -> None:
     if not described:
-        return {}
-    cursor = await connection.execute(_SQL.find_details, {"assets": list(described)})
-    stored: dict[int, bytes] = dict(await cursor.fetchall())
-    news = {number: entry for number, entry in described.items() if stored.get(number) != entry[1]}
-    if news:
-        await connection.execute(_SQL.write_details, _columns(news))
-    return {number: digest for number, (_, digest) in described.items()}
+        return
+    lines = (
+        copying.line((inserted[ref], one.kind, one.symbol, one.name, one.decimals, one.metadata, digest))
+        for ref, (one, digest) in described.items()
+    )
+    async with connection.cursor() as cursor, cursor.copy(_SQL.copy_details) as copy:
+        for block in copying.blocks(lines):
+            await copy.write(block)
 
 
-def _columns(news: Mapping[int, tuple[Asset, bytes]]) -> dict[str, list[object]]:
+def _columns(news: Mapping[int, Described]) -> dict[str, list[object]]:
     assets = [asset for asset, _ in news.values()]
     return {
         "assets": list(news),

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from psycopg.rows import class_row
 
 from indexer.errors import LeaseLost
+from indexer.recognition import KnownList
 from indexer.store import statements
 from indexer.store.database import Connection
 
@@ -46,6 +47,8 @@ class Claim:
     grown_window: float | None
     #: Another worker held it and is gone, or was too slow.
     taken_over: bool = False
+    #: What its first watch's list was when it was last published.
+    earlier: KnownList | None = None
 
     @property
     def covered(self) -> dict[str, int]:

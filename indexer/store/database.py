@@ -11,11 +11,11 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
-from tenacity import AsyncRetrying, RetryError, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from indexer.errors import DatabaseUnavailable
 
 Connection = AsyncConnection[TupleRow]
+Configure = Callable[[Connection], Awaitable[None]]
 Result = TypeVar("Result")
 
 #: Compiling a publish's statements takes longer than running them. A statement over two minutes is stuck.
@@ -39,11 +39,15 @@ def is_passing(error: BaseException) -> bool:
 
 
 class Database:
-    """One pool of connections to one database."""
+    """Connections to one database: a pool, and the one that publishes."""
 
-    def __init__(self, url: str, pool: AsyncConnectionPool[Connection]) -> None:
+    def __init__(
+        self, url: str, pool: AsyncConnectionPool[Connection], publisher: AsyncConnectionPool[Connection]
+    ) -> None:
         self.url = url
         self._pool = pool
+        # Always the same connection: it alone has temporary tables, and plans each statement once for good.
+        self._publisher = publisher
 
     def read_pool(self) -> dict[str, int]:
         """The pool's own counts, for the metrics."""
@@ -61,10 +65,40 @@ class Database:
         async with self._pool.connection() as connection, connection.transaction():
             yield connection
 
+    @asynccontextmanager
+    async def publisher(self) -> AsyncIterator[Connection]:
+        """The connection that publishes, in autocommit. Others wait until the block ends."""
+        async with self._publisher.connection() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def publishing(self) -> AsyncIterator[Connection]:
+        """A transaction on the connection that publishes."""
+        async with self._publisher.connection() as connection, connection.transaction():
+            yield connection
+
     async def steadily(
         self, work: Callable[[], Awaitable[Result]], patience: float = PATIENCE_SECONDS
     ) -> Result:
         """Do ``work`` (a whole transaction) again while the database is away. Raises DatabaseUnavailable."""
+        # Nearly always the first attempt is the last, and the machinery of the others costs more than it.
+        try:
+            return await work()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+        return await self._try_again(work, patience)
+
+    async def _try_again(self, work: Callable[[], Awaitable[Result]], patience: float) -> Result:
+        # Not at the top: most processes never lose their database, and it takes 5 ms to load.
+        from tenacity import (
+            AsyncRetrying,
+            RetryError,
+            retry_if_exception,
+            stop_after_delay,
+            wait_random_exponential,
+        )
+
         try:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception(is_passing),
@@ -85,26 +119,42 @@ def _sentence(error: BaseException | None) -> str:
 
 @asynccontextmanager
 async def opened(
-    url: str, size: int = 8, configure: Callable[[Connection], Awaitable[None]] | None = None
+    url: str,
+    size: int = 8,
+    *,
+    configure: Configure | None = None,
+    prepare_publisher: Configure | None = None,
 ) -> AsyncIterator[Database]:
-    """A pool on this database; ``configure`` prepares each connection. Raises DatabaseUnavailable."""
+    """Connections to this database; ``configure`` prepares each. Raises DatabaseUnavailable."""
+
+    async def configure_publisher(connection: Connection) -> None:
+        for prepare in (configure, prepare_publisher):
+            if prepare is not None:
+                await prepare(connection)
+
+    arguments = {"autocommit": True, "application_name": "indexer", "options": _SETTINGS}
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+        url, min_size=1, max_size=size, open=False, timeout=30, configure=configure, kwargs=arguments
+    )
+    publisher: AsyncConnectionPool[Connection] = AsyncConnectionPool(
         url,
-        min_size=1,
-        max_size=size,
+        min_size=0,
+        max_size=1,
         open=False,
         timeout=30,
-        configure=configure,
-        kwargs={"autocommit": True, "application_name": "indexer", "options": _SETTINGS},
+        configure=configure_publisher,
+        kwargs=arguments | {"prepare_threshold": 0},
     )
     try:
         # One plain connection first: the pool would retry and log where one clear error is wanted.
         await (await AsyncConnection.connect(url, connect_timeout=10)).close()
         await pool.open(wait=True, timeout=30)
+        await publisher.open(wait=False)
     except (psycopg.Error, PoolTimeout) as error:
         await pool.close()
         raise DatabaseUnavailable(_sentence(error)) from None
     try:
-        yield Database(url, pool)
+        yield Database(url, pool, publisher)
     finally:
+        await publisher.close(timeout=5)
         await pool.close(timeout=5)

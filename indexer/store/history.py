@@ -6,10 +6,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from psycopg.rows import class_row
 
-from indexer.baseline import FirstVersion
+from indexer import copying
 from indexer.errors import ClockWentBack
 from indexer.folding import FoldPrice, FoldRow
 from indexer.store import statements
@@ -87,6 +88,36 @@ class Believed:
     witness: int | None
 
 
+class DeltaRow(NamedTuple):
+    """One holding that a list says otherwise than the one before it."""
+
+    watch_id: int
+    crawl_id: int
+    asset_id: int
+    sub_key: str
+    #: It is listed now; it was listed before.
+    listed: bool
+    held: bool
+    amount: int | None = None
+    decimals: int | None = None
+    locked: int | None = None
+    frozen: bool | None = None
+    delegate: str | None = None
+    details: str | None = None
+    page_no: int | None = None
+    observed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaFound:
+    """What a delta met in history."""
+
+    watch_id: int
+    #: A holding was open that should not be, or the other way round: nothing may be committed.
+    is_mistaken: bool
+    changed: bool
+
+
 @dataclass(frozen=True, slots=True)
 class SnapshotRow:
     """A verdict about one list, as it is stored."""
@@ -126,26 +157,25 @@ async def create_fold(connection: Connection) -> None:
 
 async def fill_fold(connection: Connection, rows: Iterable[FoldRow]) -> int:
     """Copy rows of a list; returns how many."""
-    count = 0
-    async with connection.cursor() as cursor, cursor.copy(_SQL.copy_fold) as copy:
-        for row in rows:
-            await copy.write_row(row)
-            count += 1
-    return count
+    return await _copy(connection, _SQL.copy_fold, map(copying.line, rows))
 
 
-async def copy_versions(connection: Connection, versions: Iterable[FirstVersion]) -> None:
-    """Open the versions of a first list."""
-    async with connection.cursor() as cursor, cursor.copy(_SQL.copy_versions) as copy:
-        for version in versions:
-            await copy.write_row(version)
+async def copy_versions(connection: Connection, lines: Iterable[str]) -> None:
+    """Open the versions of first lists."""
+    await _copy(connection, _SQL.copy_versions, lines)
 
 
 async def fill_prices(connection: Connection, prices: Iterable[FoldPrice]) -> None:
     """Copy the prices of a list."""
-    async with connection.cursor() as cursor, cursor.copy(_SQL.copy_prices) as copy:
-        for price in prices:
-            await copy.write_row(price)
+    await _copy(connection, _SQL.copy_prices, map(copying.line, prices))
+
+
+async def _copy(connection: Connection, statement: bytes, lines: Iterable[str]) -> int:
+    async with connection.cursor() as cursor:
+        async with cursor.copy(statement) as copy:
+            for block in copying.blocks(lines):
+                await copy.write(block)
+        return cursor.rowcount
 
 
 async def finish_fold(connection: Connection, rows: int) -> dict[int, Repeats]:
@@ -220,6 +250,20 @@ async def merge(
     await connection.execute(_SQL.allow_loops)
     steps = [sql.open_versions, sql.close_spans, sql.open_spans] if doubts else [sql.open_versions]
     return changed | await _run_steps(connection, steps, bind)
+
+
+async def merge_deltas(
+    connection: Connection, rows: Sequence[DeltaRow], instant: datetime
+) -> dict[int, DeltaFound]:
+    """Close and open the versions of holdings that changed, appeared or went; what was met, by watch."""
+    names = (
+        "watches", "crawls", "assets", "sub_keys", "listed", "held", "amounts", "decimals", "locked",
+        "frozen", "delegates", "details", "pages", "observed_at",
+    )  # fmt: skip
+    bind: dict[str, object] = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    async with connection.cursor(row_factory=class_row(DeltaFound)) as cursor:
+        await cursor.execute(_SQL.merge_deltas, bind | {"instant": instant})
+        return {found.watch_id: found for found in await cursor.fetchall()}
 
 
 async def _run_steps(connection: Connection, steps: Sequence[bytes], bind: Mapping[str, object]) -> set[int]:

@@ -1,90 +1,73 @@
-"""The rate limit that every worker on every machine shares: one row per key in PostgreSQL.
+"""The rate limit that every worker on every machine shares: one row per key in PostgreSQL."""
 
-Slots are reserved a few at a time, so that a fast API does not cost a round trip per request.
-"""
-
-import asyncio
-import time
+import contextlib
 from datetime import timedelta
 from typing import Final
 
+import psycopg
+
+from indexer.pacing import AHEAD_SECONDS, LAG_DECAY_SECONDS, MOST_LAG_SECONDS, SECOND, BeatPacer, Mark, Turn
 from indexer.store import statements
 from indexer.store.database import Database
 
 _SQL = statements.load("pacing")
 
-#: Requests leave this much slower than allowed: the way to the API may bring two closer together.
-_MARGIN: Final = 1.1
-
-#: Slots are reserved for about this long ahead.
-_RESERVE_SECONDS: Final = 0.1
-
-#: A slot used later than this would bring two workers' requests too close together. Well inside the margin.
-_LATE_SECONDS: Final = 0.03
-
-#: A machine too busy to meet any slot sends all the same: the API's own limit is the last resort.
-_MOST_TRIES: Final = 10
+_CONSTANTS: Final = {
+    "second": timedelta(seconds=SECOND),
+    "most_lag": timedelta(seconds=MOST_LAG_SECONDS),
+    "decay": timedelta(seconds=LAG_DECAY_SECONDS),
+}
 
 
-class SharedPacer:
-    """The beat of one source's key. Safe for many tasks of one event loop."""
+class SharedBeat:
+    """The turns of one source's key, by the database's clock: the workers' own do not matter."""
 
-    def __init__(self, database: Database, source: str, requests_per_second: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        source: str,
+        requests_per_second: float,
+        ahead_seconds: float = AHEAD_SECONDS,
+    ) -> None:
         self._database = database
         self._source = source
-        self._spacing = _MARGIN / requests_per_second
-        self._block = max(1, int(_RESERVE_SECONDS / self._spacing))
-        self._turn = asyncio.Lock()
-        self._slots_left = 0
-        self._next_at = time.monotonic()
-        self._holds = 0
+        self._rate = requests_per_second
+        self._ahead = timedelta(seconds=ahead_seconds)
 
-    async def wait(self) -> None:
-        """Return when one request may leave."""
-        async with self._turn:
-            for _ in range(_MOST_TRIES):
-                if await self._wait_for_slot():
-                    return
+    async def take(self, requests: int, missed: Mark = None) -> Turn:
+        """The next ``requests`` turns, if the first of them is near. Raises DatabaseUnavailable."""
+        share = requests / self._rate
+        bind = {"source": self._source, "ahead": self._ahead, "share": share, "missed": missed, **_CONSTANTS}
 
-    async def _wait_for_slot(self) -> bool:
-        """Wait for the next slot. False: it was missed, and by now it may be somebody else's moment."""
-        # Slots are moments, not permits: what was not used in time is gone.
-        missed = int(max(0.0, time.monotonic() - self._next_at) / self._spacing)
-        self._slots_left -= missed
-        self._next_at += missed * self._spacing
-        if self._slots_left <= 0:
-            await self._reserve()
-        holds, slot_at = self._holds, self._next_at
-        self._slots_left -= 1
-        self._next_at += self._spacing
-        await asyncio.sleep(max(0.0, slot_at - time.monotonic()))
-        if holds == self._holds and time.monotonic() - slot_at <= _LATE_SECONDS:
-            return True
-        self._slots_left = 0
-        return False
-
-    async def _reserve(self) -> None:
-        span = timedelta(seconds=self._spacing * self._block)
-
-        async def ask() -> float:
+        async def ask() -> Turn:
             async with self._database.connection() as connection:
-                cursor = await connection.execute(_SQL.reserve_slots, {"source": self._source, "span": span})
+                cursor = await connection.execute(_SQL.take_turns, bind)
                 row = await cursor.fetchone()
-                return float(row[0]) if row else 0.0
+            # Nothing at all: the first two ever to ask did so at once, and the other was quicker.
+            return Turn(*row) if row else Turn(False, 0.0, 0.0)
 
-        wait = await self._database.steadily(ask)
-        self._next_at = time.monotonic() + max(wait, 0.0)
-        self._slots_left = self._block
+        return await self._database.steadily(ask)
+
+    async def widen(self, lag_seconds: float) -> None:
+        """Make room for requests on their way. While the database is away nobody takes turns either."""
+        bind = {"source": self._source, "lag": timedelta(seconds=lag_seconds)}
+        with contextlib.suppress(psycopg.Error):
+            async with self._database.connection() as connection:
+                await connection.execute(_SQL.widen_beat, bind)
 
     async def hold(self, seconds: float) -> None:
-        """Let no worker send anything for this long."""
+        """No turn for this long. Raises DatabaseUnavailable."""
+        bind = {"source": self._source, "pause": timedelta(seconds=seconds)}
 
         async def tell() -> None:
             async with self._database.connection() as connection:
-                await connection.execute(
-                    _SQL.hold_slots, {"source": self._source, "pause": timedelta(seconds=seconds)}
-                )
+                await connection.execute(_SQL.hold_beat, bind)
 
-        self._holds += 1
-        self._slots_left = 0
         await self._database.steadily(tell)
+
+
+class SharedPacer(BeatPacer):
+    """Waits for turns of the beat that all workers share."""
+
+    def __init__(self, database: Database, source: str, requests_per_second: float) -> None:
+        super().__init__(SharedBeat(database, source, requests_per_second), requests_per_second)

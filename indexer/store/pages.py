@@ -3,98 +3,22 @@
 A page's exact bytes, the cursor after it and the fenced progress of its crawl go into one transaction.
 """
 
-import hashlib
 import json
-import struct
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Final, Literal
+from typing import Literal
 
-import zstandard
-from psycopg.rows import class_row
-
-from indexer.errors import BadPage, LeaseLost
-from indexer.recognition import KnownList, KnownPage, Steady
+from indexer.errors import LeaseLost
+from indexer.recognition import KnownList, KnownPage
 from indexer.records import NO_FACTS, Cursor, Facts
 from indexer.sources import READER
 from indexer.store import statements
+from indexer.store.bodies import Body, StoredBody, apply_splice, stored_body
 from indexer.store.database import Connection
 
 _SQL = statements.load("pages")
-
-_COMPRESSOR: Final = zstandard.ZstdCompressor(level=3)
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """Exact bytes as they are stored: content-addressed, compressed by us."""
-
-    sha256: bytes
-    codec: Literal["none", "zstd", "splice"]
-    length: int
-    #: None: these very bytes are stored already.
-    stored: bytes | None
-    #: The body that a splice changes in one place.
-    base_sha256: bytes | None = None
-
-
-#: A splice: where it begins, how many bytes of the base it replaces; the replacement follows.
-_SPLICE: Final = struct.Struct(">II")
-
-
-def pack(body: bytes, sha256: bytes | None = None) -> Body:
-    """Compress a body, unless that makes it longer."""
-    packed = _COMPRESSOR.compress(body)
-    sha256 = sha256 or hashlib.sha256(body).digest()
-    if len(packed) < len(body):
-        return Body(sha256, "zstd", len(body), packed)
-    return Body(sha256, "none", len(body), body)
-
-
-def pack_known(body: bytes, sha256: bytes, steady: Steady, known: KnownPage) -> Body:
-    """A body that repeats a stored one, apart from the number that changes by itself."""
-    if sha256 == known.sha256:
-        return Body(sha256, "none", len(body), None)
-    replaced = known.base_length - (len(body) - (steady.end - steady.start))
-    splice = _SPLICE.pack(steady.start, replaced) + body[steady.start : steady.end]
-    return Body(sha256, "splice", len(body), splice, known.base_sha256)
-
-
-#: What unpacking and parsing stored bytes raise when a hand or a disk has changed them.
-UNREADABLE: Final = (BadPage, ValueError, struct.error, zstandard.ZstdError)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredBody:
-    """A body as it stands in the database."""
-
-    codec: str
-    length: int
-    stored: bytes
-    #: The body a splice changes.
-    base: "StoredBody | None" = None
-
-    def unpack(self) -> bytes:
-        """The exact bytes again."""
-        if self.codec == "none":
-            return self.stored
-        if self.base is None:
-            return zstandard.ZstdDecompressor().decompress(self.stored, max_output_size=self.length)
-        start, replaced = _SPLICE.unpack_from(self.stored)
-        base = self.base.unpack()
-        return base[:start] + self.stored[_SPLICE.size :] + base[start + replaced :]
-
-
-def stored_body(
-    row: tuple[str, int, bytes], base: tuple[str | None, int | None, bytes | None] = (None, None, None)
-) -> StoredBody:
-    """A body from its columns codec, length and body, and those of its base where it has one."""
-    codec, length, stored = base
-    if codec is None or length is None or stored is None:
-        return StoredBody(*row)
-    return StoredBody(*row, base=StoredBody(codec, length, stored))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +113,7 @@ def _bodies(bodies: Sequence[tuple[date, Body]]) -> dict[str, object]:
         "lengths": [body.length for _, body in new],
         "bodies": [body.stored for _, body in new],
         "bases": [body.base_sha256 for _, body in new],
+        "depths": [body.depth for _, body in new],
     }
 
 
@@ -208,6 +133,8 @@ def _log(pages: Sequence[RawPage], advanced: Mapping[int, Advanced]) -> dict[str
         "cursors_out": [page.cursor_out for page in pages],
         "items": [page.items for page in pages],
         "sha256s": [page.body.sha256 for page in pages],
+        "splices": [page.body.splice for page in pages],
+        "exact": [page.body.exact_sha256 for page in pages],
         "steady": [page.steady_sha256 for page in pages],
     }
 
@@ -277,9 +204,10 @@ async def read(connection: Connection, part_on: date, crawl_id: int) -> AsyncIte
             _SQL.read_pages, {"part_on": part_on, "crawl": crawl_id, "after": after}
         )
         rows = await cursor.fetchall()
-        for page_no, cursor_in, cursor_out, *body in rows:
-            exact = stored_body(tuple(body[:3]), tuple(body[3:])).unpack()
-            yield StoredPage(page_no, cursor_in, cursor_out, exact)
+        for page_no, cursor_in, cursor_out, splice, *chain in rows:
+            body = stored_body(*chain)
+            assert body is not None
+            yield StoredPage(page_no, cursor_in, cursor_out, apply_splice(body.unpack(), splice))
             after = page_no
         if not rows:
             return
@@ -298,14 +226,50 @@ async def ensure_partitions(connection: Connection) -> None:
     await connection.execute(_SQL.ensure_partitions)
 
 
-async def read_known_list(connection: Connection, watch_id: int, most: int) -> KnownList | None:
-    """The pages of the list that was published last for this watch, if they can be recognised."""
-    bind = {"watch": watch_id, "reader": READER, "most": most}
-    cursor = await connection.execute(_SQL.find_known_list, bind)
-    found = await cursor.fetchone()
-    if found is None:
-        return None
-    crawl_id, part_on, facts = found
-    async with connection.cursor(row_factory=class_row(KnownPage)) as page_cursor:
-        await page_cursor.execute(_SQL.read_known_pages, {"part_on": part_on, "crawl": crawl_id})
-        return KnownList(crawl_id, part_on, facts, await page_cursor.fetchall())
+async def read_known_lists(
+    connection: Connection, watches: Collection[int], most: int
+) -> dict[int, KnownList]:
+    """The pages of the lists that were published last, by watch; ``most``: no list of more pages."""
+    cursor = await connection.execute(
+        _SQL.find_known_lists, {"watches": list(watches), "reader": READER, "most": most}
+    )
+    found = await cursor.fetchall()
+    if not found:
+        return {}
+    bind = {"crawls": [row[1] for row in found], "part_ons": [row[2] for row in found]}
+    by_crawl: dict[int, list[KnownPage]] = {row[1]: [] for row in found}
+    cursor = await connection.execute(_SQL.read_known_pages, bind, binary=True)
+    for crawl_id, *page in await cursor.fetchall():
+        by_crawl[crawl_id].append(KnownPage(*page))
+    return {
+        watch: KnownList(crawl_id, part_on, facts, by_crawl[crawl_id], recognisable)
+        for watch, crawl_id, part_on, facts, recognisable in found
+    }
+
+
+async def read_body(connection: Connection, part_on: date, sha256: bytes) -> StoredBody | None:
+    """One stored body with what stands behind it."""
+    cursor = await connection.execute(_SQL.read_body, {"part_on": part_on, "sha256": sha256})
+    row = await cursor.fetchone()
+    return None if row is None else stored_body(*row)
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierBody:
+    """A page of the last published list: its body as it is stored, and its exact bytes."""
+
+    stored: StoredBody
+    exact: bytes
+
+
+async def read_earlier(connection: Connection, known: KnownList) -> list[EarlierBody]:
+    """The bodies of all pages of a list, in order; fewer where some are gone."""
+    cursor = await connection.execute(
+        _SQL.read_earlier, {"part_on": known.part_on, "crawl": known.crawl_id}, binary=True
+    )
+    found: list[EarlierBody] = []
+    for splice, *chain in await cursor.fetchall():
+        stored = stored_body(*chain)
+        if stored is not None:
+            found.append(EarlierBody(stored, apply_splice(stored.unpack(), splice)))
+    return found

@@ -90,7 +90,8 @@ async def place(
         _SQL.adopt_open_crawls, {"pass": pass_id, "watches": [watch.watch_id for watch in wanting]}
     )
     adopted: dict[int, int] = dict(await cursor.fetchall())
-    await connection.execute(_SQL.hurry_crawls, {"crawls": sorted(set(adopted.values()))})
+    if adopted:
+        await connection.execute(_SQL.hurry_crawls, {"crawls": sorted(set(adopted.values()))})
     groups = list(_groups([watch for watch in wanting if watch.watch_id not in adopted], batches))
     numbers = await create_crawls(connection, [[(watch, None) for watch in group] for group in groups])
     pairs = [

@@ -146,21 +146,23 @@ class PageRow:
     template: str
     items: int
     bytes: int
-    sha256: str
+    #: None: of a folded crawl, whose bytes have a digest only where they are steady.
+    sha256: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class BodyRow:
     """The bytes of one answer as they are stored."""
 
-    codec: str
-    length: int
-    sha256: bytes
-    body: bytes
-    #: Of the body that a splice changes in one place.
-    base_codec: str | None = None
-    base_length: int | None = None
-    base_body: bytes | None = None
+    #: Of the exact bytes; None: only the part that never changes has a digest.
+    sha256: bytes | None
+    steady_sha256: bytes | None
+    #: Where they differ from the body, if they do.
+    splice: bytes | None
+    #: The body, then every one behind it.
+    codecs: list[str]
+    lengths: list[int]
+    bodies: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,8 +151,9 @@ async def select_watches(
 
 async def prepare(connection: Connection) -> None:
     """Make the scratch copy of this connection, empty."""
-    await connection.execute(_SQL.create_scratch)
-    await connection.execute(_SQL.clear_scratch)
+    # Several statements at once, which no connection can prepare.
+    await connection.execute(_SQL.create_scratch, prepare=False)
+    await connection.execute(_SQL.clear_scratch, prepare=False)
 
 
 async def read_story(connection: Connection, watch_id: int) -> Story:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 
+from indexer.store.database import Connection
 from indexer.store.places import folder
 
 
@@ -15,11 +16,11 @@ def expected() -> str:
     return max(file.name.split("_", 1)[0] for file in Path(folder() / "versions").glob("[0-9]*_*.py"))
 
 
-def is_current(url: str) -> bool:
-    """Whether the schema is this program's. False for any doubt: no table, no answer, another revision."""
+async def is_current(connection: Connection) -> bool:
+    """Whether the schema is this program's. False for any doubt: no table, no right, another revision."""
     try:
-        with psycopg.connect(url, connect_timeout=10) as connection:
-            rows = connection.execute("SELECT version_num FROM ledger.alembic_version").fetchall()
+        cursor = await connection.execute("SELECT version_num FROM ledger.alembic_version")
+        rows = await cursor.fetchall()
     except psycopg.Error:
         return False
     return rows == [(expected(),)]

@@ -3,7 +3,7 @@
 What is due is derived from crawls and their outcomes; `ledger.schedule` only says where to look.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -100,3 +100,58 @@ async def try_paused_source(connection: Connection, source: str, pause: timedelt
     """Be the one that tries a paused source. False: it is not its time, or another process does."""
     cursor = await connection.execute(_SQL.try_paused_source, {"source": source, "pause": pause})
     return await cursor.fetchone() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """When a source is looked at next."""
+
+    source: str
+    #: Of those that are not being crawled.
+    watches: int
+    next_at: datetime
+    #: Watches whose time came more than a minute ago: nobody makes crawls.
+    forgotten: int
+
+
+async def read_outlook(connection: Connection) -> list[Outlook]:
+    """Every source that a daemon looks after."""
+    async with connection.cursor(row_factory=class_row(Outlook)) as cursor:
+        await cursor.execute(_SQL.read_outlook)
+        return await cursor.fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How many crawls wait and run."""
+
+    pending: int
+    running: int
+
+
+async def read_queue(connection: Connection) -> Queue:
+    """How many crawls wait and run."""
+    async with connection.cursor(row_factory=class_row(Queue)) as cursor:
+        await cursor.execute(_SQL.read_queue)
+        found = await cursor.fetchone()
+        assert found is not None
+        return found
+
+
+async def count_workers(connection: Connection) -> int:
+    """How many processes can claim crawls now."""
+    cursor = await connection.execute(_SQL.count_workers, {"lock_class": WORKER_LOCK_CLASS})
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def list_retries(connection: Connection, crawls: Sequence[int]) -> dict[int, datetime]:
+    """When the watches of these failed crawls are asked again."""
+    cursor = await connection.execute(_SQL.list_retries, {"crawls": list(crawls)})
+    return {row[0]: row[1] for row in await cursor.fetchall()}
+
+
+async def list_troubles(connection: Connection, crawls: Sequence[int]) -> dict[int, str]:
+    """Why these open crawls wait, where they met with an error."""
+    cursor = await connection.execute(_SQL.list_troubles, {"crawls": list(crawls)})
+    return {row[0]: row[1] for row in await cursor.fetchall()}

@@ -5,7 +5,11 @@ A statement starts with `-- name: verb_object`; binds are by name, `%(name)s`.
 
 import re
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+#: Beside this package in every installation: wheels are unpacked. `importlib.resources` is slow to load.
+_FOLDER: Final = Path(__file__).resolve().parent.parent / "sql"
 
 
 class Statements:
@@ -26,7 +30,7 @@ class Statements:
 
 def load(module: str) -> Statements:
     """The statements in indexer/sql/<module>.sql."""
-    text = files("indexer.sql").joinpath(f"{module}.sql").read_text(encoding="utf-8")
+    text = (_FOLDER / f"{module}.sql").read_text(encoding="utf-8")
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
     return Statements(
         {name: body.strip().encode() for name, body in zip(parts[1::2], parts[2::2], strict=True)}

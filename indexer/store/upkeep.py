@@ -52,14 +52,25 @@ async def end_task(connection: Connection, task: str, found: int) -> None:
     await connection.execute(_SQL.end_task, {"task": task, "found": found})
 
 
+@dataclass(frozen=True, slots=True)
+class TaskDone:
+    """A task of upkeep, as it was last finished."""
+
+    task: str
+    ended_at: datetime
+    found: int
+
+
+async def read_tasks(connection: Connection) -> list[TaskDone]:
+    """What upkeep was done, and what it counted."""
+    async with connection.cursor(row_factory=class_row(TaskDone)) as cursor:
+        await cursor.execute(_SQL.read_tasks)
+        return await cursor.fetchall()
+
+
 async def ensure_partitions(connection: Connection) -> int:
     """Make the partitions of the next months. Returns how many tables were missing."""
     return await _count(connection, _SQL.ensure_partitions, {})
-
-
-async def drop_raw(connection: Connection, older_than: timedelta) -> int:
-    """Drop whole months of raw pages. Returns how many tables went."""
-    return await _count(connection, _SQL.drop_raw, {"days": older_than.days})
 
 
 async def _count(connection: Connection, statement: bytes, bind: dict[str, object]) -> int:
@@ -107,6 +118,8 @@ class SourceFigures:
     is_paused: bool
     watches: int
     never_observed: int
+    #: Watches whose last answer is older than fresh_for.
+    stale: int
     #: Age of the oldest last answer; None: no watch has one.
     oldest_seconds: float | None
     quarantined: int

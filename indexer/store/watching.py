@@ -48,6 +48,8 @@ async def apply(
     connection: Connection, sources: Sequence[WantedSource], watches: Sequence[WantedWatch]
 ) -> WatchlistChange:
     """Make the watched set what it should be. The caller has checked that the set is valid and not empty."""
+    if await _is_applied(connection, sources, watches):
+        return WatchlistChange(0, 0)
     await connection.execute(_SQL.lock_watchlist)
     await connection.execute(
         _SQL.write_sources,
@@ -66,6 +68,27 @@ async def apply(
     if unwanted:
         await unwatch(connection, unwanted)
     return WatchlistChange(opened.rowcount, len(unwanted))
+
+
+async def _is_applied(
+    connection: Connection, sources: Sequence[WantedSource], watches: Sequence[WantedWatch]
+) -> bool:
+    cursor = await connection.execute(
+        _SQL.is_applied,
+        {
+            "sources": [source.name for source in sources],
+            "origins": [source.origin for source in sources],
+            "watch_sources": [watch.source for watch in watches],
+            "watch_networks": [watch.network for watch in watches],
+            "addresses": [watch.address for watch in watches],
+            "scopes": [watch.scope for watch in watches],
+            "labels": [watch.label for watch in watches],
+            "tags": ["\x1f".join(watch.tags) for watch in watches],
+            "everies": [watch.every for watch in watches],
+        },
+    )
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
 
 
 async def _fill_wanted(connection: Connection, watches: Sequence[WantedWatch]) -> None:

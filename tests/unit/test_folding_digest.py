@@ -25,6 +25,11 @@ def page_of(listed: list[Holding | Unreadable]) -> Page:
     )
 
 
+def sorted_items(listed: list[Holding | Unreadable]) -> list[str]:
+    """The order is no part of a list: every item is found by its key."""
+    return sorted(map(repr, listed))
+
+
 def digest_of(*pages: list[Holding | Unreadable]) -> bytes:
     fold = Fold({"alice": 9})
     for number, listed in enumerate(pages, start=1):
@@ -45,7 +50,7 @@ def test_equal_digests_mean_equal_pages(
     first: list[Holding | Unreadable], second: list[Holding | Unreadable]
 ) -> None:
     """No delegate passes for none, for another field or for another row; no doubt passes for a holding."""
-    assert (digest_of(first) == digest_of(second)) == (page_of(first) == page_of(second))
+    assert (digest_of(first) == digest_of(second)) == (sorted_items(first) == sorted_items(second))
 
 
 def test_no_delegate_is_not_the_delegate_none() -> None:
@@ -56,8 +61,8 @@ def test_no_delegate_is_not_the_delegate_none() -> None:
 
 
 def test_every_doubt_counts() -> None:
-    """The second unreadable item is as much a part of the list as the first."""
+    """The second unreadable item is as much a part of the list as the first; their order is none."""
     one, other = Unreadable("r", "alice", "a"), Unreadable("r", "alice", "b")
 
-    assert digest_of([one, other]) != digest_of([other])
-    assert digest_of([one], [other]) != digest_of([other], [one])
+    assert digest_of([one, other]) not in (digest_of([other]), digest_of([one]), digest_of([one, one]))
+    assert digest_of([one], [other]) == digest_of([other], [one])

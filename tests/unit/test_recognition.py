@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.recognition import KnownList, KnownPage, find_steady
-from indexer.store.pages import StoredBody, pack, pack_known
+from indexer.store.bodies import StoredBody, apply_splice, pack, pack_known
 
 ROUND = re.compile(rb'"round":\s*(\d{1,20})')
 MONTH = date(2026, 11, 1)
@@ -41,12 +41,11 @@ def test_keeps_the_exact_bytes_of_a_recognised_page(
 
     packed = pack_known(new, digest, steady, known_page(old))
 
-    base = StoredBody(first.codec, first.length, first.stored)
-    if packed.stored is None:
-        assert new == old
-    else:
-        assert StoredBody(packed.codec, packed.length, packed.stored, base).unpack() == new
-        assert packed.base_sha256 == hashlib.sha256(old).digest()
+    body = StoredBody(first.codec, first.length, first.stored).unpack()
+    assert apply_splice(body, packed.splice) == new
+    assert packed.stored is None
+    assert packed.sha256 == hashlib.sha256(old).digest()
+    assert packed.exact_sha256 == (None if new == old else digest)
 
 
 @given(head=heads, tail=heads, before=rounds, after=rounds)

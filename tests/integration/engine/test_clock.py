@@ -23,7 +23,7 @@ def _instants(stage: Stage) -> list[datetime]:
     """Instants of all published snapshots in the order in which they were written."""
     return [
         row["snapshot_at"]
-        for row in stage.rows("SELECT snapshot_at FROM ledger.snapshot ORDER BY snapshot_id")
+        for row in stage.rows("SELECT snapshot_at FROM ledger.any_snapshot ORDER BY snapshot_id")
     ]
 
 

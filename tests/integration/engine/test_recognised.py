@@ -8,6 +8,7 @@ import pytest
 
 from indexer.sources import SOURCES as CLASSES
 from indexer.store import pages
+from indexer.store.bodies import MOST_DEPTH, apply_splice, stored_body
 from tests.integration.engine.conftest import OpenStage
 from tests.integration.engine.stage import Stage, outcomes
 
@@ -24,15 +25,22 @@ def kept_bodies(stage: Stage) -> list[tuple[str, bytes, bytes]]:
         connection = await psycopg.AsyncConnection.connect(stage.url, autocommit=True)
         async with connection:
             cursor = await connection.execute(
-                "SELECT p.sha256, b.codec, b.length, b.body, base.codec, base.length, base.body"
-                " FROM ledger.raw_page AS p JOIN ledger.raw_body AS b USING (part_on, sha256)"
-                " LEFT JOIN ledger.raw_body AS base"
-                " ON base.part_on = b.part_on AND base.sha256 = b.base_sha256"
+                "SELECT coalesce(p.exact_sha256, p.sha256), p.splice, b.codecs, b.lengths, b.bodies"
+                " FROM ledger.raw_page AS p"
+                " CROSS JOIN LATERAL ledger.read_chain(p.part_on, p.sha256) AS b"
             )
             rows = await cursor.fetchall()
-        return [(row[1], row[0], pages.stored_body(row[1:4], row[4:]).unpack()) for row in rows]
+        return [_exact(*row) for row in rows]
 
     return asyncio.run(read())
+
+
+def _exact(
+    sha256: bytes, splice: bytes | None, codecs: list[str], lengths: list[int], bodies: list[bytes]
+) -> tuple[str, bytes, bytes]:
+    stored = stored_body(codecs, lengths, bodies)
+    assert stored is not None
+    return ("splice" if splice else codecs[0]), sha256, apply_splice(stored.unpack(), splice)
 
 
 def parsed_by(monkeypatch: pytest.MonkeyPatch, source: str) -> list[int]:
@@ -80,6 +88,26 @@ def test_the_bytes_stay_exact(open_stage: OpenStage) -> None:
     assert len(bodies) == 12
     assert [codec for codec, _, _ in bodies].count("splice") == 9
     assert all(hashlib.sha256(exact).digest() == digest for _, digest, exact in bodies)
+
+
+@pytest.mark.parametrize("source", sorted(CLASSES))
+def test_what_is_new_in_a_page_is_kept_as_such(open_stage: OpenStage, source: str) -> None:
+    """A page that changes round after round is kept as what changed, on chains that end, to the byte."""
+    stage = open_stage({source: (200,)})
+    rounds = MOST_DEPTH + 3
+    for step in range(rounds):
+        stage.crawl()
+        stage.world.churn(0.01, step + 1)
+
+    bodies = kept_bodies(stage)
+
+    assert len(bodies) >= rounds
+    assert all(hashlib.sha256(exact).digest() == digest for _, digest, exact in bodies)
+    depths = [row["depth"] for row in stage.rows("SELECT depth FROM ledger.raw_body ORDER BY depth")]
+    assert depths[-1] == MOST_DEPTH
+    exact = sum(len(exact) for _, _, exact in bodies)
+    stored = stage.value("SELECT sum(octet_length(body)) FROM ledger.raw_body WHERE codec = 'delta'")
+    assert stored * 20 < exact
 
 
 @pytest.mark.parametrize("source", RECOGNISABLE)

@@ -1,0 +1,249 @@
+"""What a page says: recognised, compared with the last published list, or parsed whole.
+
+However it was read, what is kept of it are its exact bytes, and what it says is what parsing all of it says.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from indexer.client import Answer
+from indexer.commit import Committer
+from indexer.comparison import Comparison, compare_with
+from indexer.errors import BadPage
+from indexer.folding import Fold, FoldPrice, FoldRow, named_assets
+from indexer.lists import Delta
+from indexer.recognition import KnownList, Steady, find_steady
+from indexer.records import Cursor, Facts, Page, Question, Request
+from indexer.sources.base import Source
+from indexer.store import bodies, pages
+from indexer.store.bodies import Body
+from indexer.store.crawls import Claim
+from indexer.store.database import Database
+from indexer.store.packing import pack_page
+from indexer.store.pages import EarlierBody, Rejected
+
+#: An API that needs more look-ups than this for one list is not teaching, it is looping.
+_MOST_LOOKUPS: Final = 32
+
+#: No account has this many pages; an API that goes on has lost its way.
+_MOST_PAGES: Final = 200_000
+
+#: Lists whose bodies are larger together are read whole when a page of them changed.
+_COMPARED_BYTES: Final = 8 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Walk:
+    """One crawl in the hands of this worker, between two pages."""
+
+    held: Claim
+    cursor: Cursor | None
+    facts: Facts
+    pages: int
+    lookups: int
+    fold: Fold
+    #: None once the crawl is too large for memory, or was begun by another worker.
+    #: Only what is new, while pages are compared.
+    rows: list[FoldRow] | None
+    prices: list[FoldPrice] = field(default_factory=list)
+    #: The pages of the last published crawl, as long as this one repeats or is compared with them.
+    known: KnownList | None = None
+    #: The same pages, whatever this crawl says: what is kept of a page is what is new in it.
+    earlier: KnownList | None = None
+    #: Their bodies, read when a page turned out to be another; empty: not to be had.
+    earlier_bodies: Sequence[EarlierBody] | None = None
+    #: How this list compares with the last published one, from the first page that differs on.
+    comparison: Comparison | None = None
+    #: Pages that were recognised and not parsed, in case a later one differs; None: too many to keep.
+    skipped: list[tuple[Question, bytes]] | None = field(default_factory=list)
+    #: Database time of each committed page.
+    page_times: dict[int, datetime] = field(default_factory=dict)
+    #: Facts that are not stored with the crawl yet.
+    facts_are_new: bool = True
+
+    @property
+    def question(self) -> Question:
+        """What to ask next."""
+        return Question(tuple(self.held.addresses), self.held.scope, self.cursor, self.facts)
+
+    def give_up_comparing(self) -> None:
+        """From here on pages are read whole; those that were not are read again at the publish."""
+        if self.comparison is not None:
+            self.rows, self.prices, self.skipped = None, [], None
+        self.known = self.comparison = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer with what it took to get it."""
+
+    request: Request
+    answer: Answer
+    requests: int
+    sent_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PageRead:
+    """What an answer says, and how its bytes are kept."""
+
+    page: Page
+    items: int
+    body: Body
+    steady_sha256: bytes | None
+    #: It repeats a page of the last published crawl and was not parsed.
+    recognised: bool = False
+    #: ``page`` lists only what the last published list does not say.
+    compared: bool = False
+
+
+class PageReader:
+    """Reads the pages of one source. Stateless between walks."""
+
+    def __init__(self, source: Source, database: Database, committer: Committer) -> None:
+        self._source = source
+        self._database = database
+        self._committer = committer
+
+    async def read(self, walk: Walk, fetched: Fetched) -> PageRead:
+        """What this answer says. Raises BadPage, whose bytes are kept as evidence."""
+        body = fetched.answer.body
+        steady = find_steady(body, self._source.volatile)
+        sha256 = steady.whole_sha256
+        if walk.known is not None:
+            number = walk.pages + 1
+            known = walk.known.recognise(number, walk.cursor, walk.facts, sha256, steady)
+            if known is not None and (walk.comparison is None or walk.comparison.repeat(number)):
+                cursor = None if known.cursor_out is None else Cursor(known.cursor_out)
+                page = Page(next_cursor=cursor, height=steady.height)
+                packed = await self._pack(walk, body, steady)
+                return PageRead(page, known.items, packed, steady.sha256, recognised=True)
+            compared = await self._compare(walk, fetched)
+            if compared is not None:
+                packed = await self._pack(walk, body, steady)
+                return PageRead(compared[0], compared[1], packed, steady.sha256, compared=True)
+        page = await self._parse(walk, fetched)
+        items = len(page.holdings) + len(page.unreadable) + page.not_held
+        return PageRead(page, items, await self._pack(walk, body, steady), steady.sha256)
+
+    async def _pack(self, walk: Walk, body: bytes, steady: Steady) -> Body:
+        part_on, number = walk.held.part_on, walk.pages + 1
+        earlier = None if walk.earlier is None else walk.earlier.page_kept_in(part_on, number)
+        at_hand = walk.earlier_bodies
+        stored = at_hand[number - 1].stored if at_hand and number <= len(at_hand) else None
+        return await pack_page(self._database, part_on, body, steady, earlier, stored)
+
+    async def _compare(self, walk: Walk, fetched: Fetched) -> tuple[Page, int] | None:
+        """What the last published list does not say, and how many rows there are; None: read it whole."""
+        comparison = walk.comparison or await self._begin_comparison(walk)
+        split = None if comparison is None else self._source.split(fetched.answer.body)
+        if comparison is None or split is None or walk.facts != comparison.facts:
+            walk.give_up_comparing()
+            return None
+        walk.comparison = comparison
+        share = comparison.read(split)
+        try:
+            page = share.take_fresh(self._source.parse(walk.question, share.body))
+        except BadPage:
+            page = None
+        if page is None:
+            walk.give_up_comparing()
+            return None
+        await self._check_progress(walk, fetched, page)
+        return page, len(split.rows)
+
+    async def _begin_comparison(self, walk: Walk) -> Comparison | None:
+        """The last published list as rows, passed over as far as this one repeated it."""
+        known = walk.known
+        assert known is not None
+        size = sum(page.body_length for page in known.pages)
+        if not known.recognisable or self._source.absences_needed != 1 or not 0 < size <= _COMPARED_BYTES:
+            return None
+        if walk.earlier_bodies is None:
+            walk.earlier_bodies = await self._database.steadily(lambda: self._read_earlier(known))
+        questions = [
+            Question(
+                tuple(walk.held.addresses),
+                walk.held.scope,
+                None if page.cursor_in is None else Cursor(page.cursor_in),
+                known.facts,
+            )
+            for page in known.pages
+        ]
+        splits = [self._source.split(body.exact) for body in walk.earlier_bodies]
+        comparison = compare_with(known, questions, splits)
+        if comparison is None or not all(comparison.repeat(number + 1) for number in range(walk.pages)):
+            return None
+        return comparison
+
+    async def _read_earlier(self, known: KnownList) -> Sequence[EarlierBody]:
+        async with self._database.connection() as connection:
+            return await pages.read_earlier(connection, known)
+
+    async def _parse(self, walk: Walk, fetched: Fetched) -> Page:
+        try:
+            page = self._source.parse(walk.question, fetched.answer.body)
+        except BadPage:
+            await self._database.steadily(lambda: self._keep_rejected(walk, fetched))
+            raise
+        await self._check_progress(walk, fetched, page)
+        return page
+
+    async def _check_progress(self, walk: Walk, fetched: Fetched, page: Page) -> None:
+        """Raise BadPage for a list that goes nowhere."""
+        problem = None
+        if page.teaches_only:
+            if walk.lookups >= _MOST_LOOKUPS:
+                problem = f"the list could not be read after {_MOST_LOOKUPS} look-ups"
+        elif page.next_cursor is not None and page.next_cursor == walk.cursor:
+            problem = "the API gave the cursor it was asked with again: a loop"
+        elif walk.pages >= _MOST_PAGES:
+            problem = f"the list did not end after {_MOST_PAGES} pages"
+        if problem is not None:
+            await self._database.steadily(lambda: self._keep_rejected(walk, fetched))
+            raise BadPage(problem)
+
+    async def _keep_rejected(self, walk: Walk, fetched: Fetched) -> None:
+        held = walk.held
+        async with self._database.transaction() as connection:
+            await pages.keep_rejected(
+                connection,
+                Rejected(
+                    held.crawl_id,
+                    held.part_on,
+                    held.lease_epoch,
+                    fetched.answer.status,
+                    fetched.request.template,
+                    walk.cursor,
+                    bodies.pack(fetched.answer.body),
+                ),
+            )
+
+    async def find_delta(self, walk: Walk) -> Delta | None:
+        """What this list says otherwise than the last published one; None: not all of it was compared."""
+        comparison = walk.comparison
+        if comparison is None or walk.rows is None:
+            return None
+        gone, rows = Fold(walk.held.covered), list[FoldRow]()
+        for number, (page, share) in enumerate(zip(comparison.pages, comparison.finish(), strict=True), 1):
+            if not share.fresh:
+                continue
+            try:
+                read = share.take_fresh(self._source.parse(page.question, share.body))
+            except BadPage:
+                read = None
+            if read is None:
+                return None
+            numbers = await self._committer.learn_assets(self._source.network, named_assets(read), ())
+            rows += gone.add(number, read, numbers)[0]
+        (watch,) = walk.fold.summaries
+        return Delta(
+            base_crawl=comparison.crawl_id,
+            listed_before=len(comparison.rows),
+            listed=comparison.listed,
+            fresh=walk.rows,
+            gone=rows,
+            digest_change=walk.fold.summaries[watch].total - gone.summaries[watch].total,
+        )

@@ -1,0 +1,196 @@
+"""One pass at work in this process: claim and walk until nothing of any source is left to wait for."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from indexer.cancelling import end_tasks
+from indexer.config import Config
+from indexer.crawl import REFUSED_PAUSE
+from indexer.crawl import Progress as PageSeen
+from indexer.errors import IndexerError, LeaseLost
+from indexer.sources.base import Source
+from indexer.store import crawls, passes, watching
+from indexer.store.database import Database
+from indexer.watchlist import WatchEntry
+from indexer.worker import MOST_WAITING, Worker, lanes
+
+_log = structlog.get_logger()
+
+#: How often a pass looks for crawls that others hold.
+_POLL_SECONDS: Final = 0.25
+
+#: How often the counts of a pass are read for its progress.
+_COUNT_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a pass is."""
+
+    watches: int
+    finished: int
+    pages: int
+    #: What happened last.
+    current: str
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Everything a pass needs."""
+
+    config: Config
+    database: Database
+    sources: Mapping[str, Source]
+    entries: Sequence[WatchEntry]
+    worker: Worker
+
+
+class RunningPass:
+    """One pass at work in this process; others may work on the same pass."""
+
+    def __init__(self, engine: Engine, number: int, on_progress: Callable[[Progress], None]) -> None:
+        self._engine = engine
+        self._number = number
+        self._on_progress = on_progress
+        self._current = "starting"
+        #: Crawls that wait for a commit, by source; and who wants to know.
+        self._waiting: dict[str, set[int]] = {}
+        self._bells: dict[str, asyncio.Event] = {}
+
+    async def run(self, sources: Sequence[str]) -> None:
+        """Return when every watch of these sources has an outcome."""
+        self._engine.worker.on_page = self._see_page
+        self._engine.worker.on_waiting = self._see_waiting
+        reporter = asyncio.create_task(self._report())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for source in sources:
+                    group.create_task(self._work(source))
+        except BaseExceptionGroup as group_error:
+            raise _first(group_error) from None
+        finally:
+            await end_tasks([reporter])
+        await self._count()
+
+    def _see_page(self, seen: PageSeen) -> None:
+        self._current = f"{seen.source} {seen.address} page {seen.page}"
+
+    def _see_waiting(self, source: str, claim: crawls.Claim, waits: bool) -> None:
+        waiting = self._waiting[source]
+        if waits:
+            waiting.add(claim.crawl_id)
+            self._bells[source].set()
+        else:
+            waiting.discard(claim.crawl_id)
+
+    async def _report(self) -> None:
+        """Tell how far the pass is, and others that it lives."""
+        while True:
+            await self._count()
+            await asyncio.sleep(_COUNT_SECONDS)
+
+    async def _count(self) -> None:
+        counted = await self._engine.database.steadily(self._read_counts)
+        self._on_progress(Progress(counted.watches, counted.finished, counted.pages, self._current))
+
+    async def _read_counts(self) -> passes.Counted:
+        async with self._engine.database.connection() as connection:
+            await passes.touch(connection, self._number)
+            return await passes.count(connection, self._number)
+
+    async def _work(self, source: str) -> None:
+        """Claim and walk until nothing of this source is left to wait for."""
+        worker, database = self._engine.worker, self._engine.database
+        # A paused source is tried with one crawl first; success lets the others go.
+        paused = await database.steadily(lambda: self._is_paused(source))
+        most = 1 if paused else lanes(self._engine.config, source)
+        running: set[asyncio.Task[str]] = set()
+        bell = self._bells[source] = asyncio.Event()
+        waiting = self._waiting[source] = set[int]()
+        is_idle, is_empty = True, False
+        try:
+            while True:
+                # A trial is alone until it is over.
+                free = most - len(running) + (min(len(waiting), MOST_WAITING) if most > 1 else 0)
+                # Several at a time, unless nothing happens meanwhile: each claim is a transaction.
+                claims: list[crawls.Claim] = []
+                if free > 0 and (is_idle or (free > most // 3 and not is_empty)):
+                    claims = await worker.claim(source, free, self._number)
+                    is_empty = len(claims) < free
+                running |= {asyncio.create_task(self._walk(source, claim)) for claim in claims}
+                if not running and not await database.steadily(lambda: self._unfinished(source)):
+                    return
+                done, running, is_idle = await _wait(running, bell)
+                outcomes = {task.result() for task in done}
+                if "refused" in outcomes:
+                    await database.steadily(lambda: self._fail_waiting(source))
+                elif "published" in outcomes and most == 1:
+                    await database.steadily(lambda: self._unpause(source))
+                    most = lanes(self._engine.config, source)
+        finally:
+            await end_tasks(running)
+
+    async def _walk(self, source: str, claim: crawls.Claim) -> str:
+        """A walk that breaks costs its own watches, not the pass. Of its error only the class is stored."""
+        try:
+            return await self._engine.worker.walk(source, claim)
+        except IndexerError:
+            raise
+        except Exception as error:  # noqa: BLE001  the floor that logs and records what nobody expected
+            _log.exception("walk broke", source=source, crawl=claim.crawl_id)
+            ending = crawls.Ending(type(error).__name__, "internal error: the log has its traceback")
+        try:
+            await self._engine.database.steadily(lambda: self._fail(claim, ending))
+        except LeaseLost:
+            return "lost"
+        return "failed"
+
+    async def _fail(self, claim: crawls.Claim, ending: crawls.Ending) -> None:
+        async with self._engine.database.transaction() as connection:
+            await crawls.end(connection, claim, "failed", ending)
+
+    async def _is_paused(self, source: str) -> bool:
+        async with self._engine.database.connection() as connection:
+            return (await watching.read_sources(connection))[source].state == "paused"
+
+    async def _unpause(self, source: str) -> None:
+        async with self._engine.database.transaction() as connection:
+            if await watching.unpause_source(connection, source):
+                _log.info("source answers again", source=source)
+
+    async def _unfinished(self, source: str) -> int:
+        async with self._engine.database.connection() as connection:
+            return await passes.count_unfinished(connection, self._number, source)
+
+    async def _fail_waiting(self, source: str) -> None:
+        async with self._engine.database.transaction() as connection:
+            state = (await watching.read_sources(connection))[source]
+            reason = f"{source} is paused: {state.reason}"
+            await passes.fail_waiting(connection, self._number, source, reason, REFUSED_PAUSE)
+
+
+_Walks = set["asyncio.Task[str]"]
+
+
+async def _wait(running: _Walks, bell: asyncio.Event) -> tuple[_Walks, _Walks, bool]:
+    """The walks that ended, soon: others may hand crawls back meanwhile. And whether nothing happened."""
+    if not bell.is_set():
+        ringing = asyncio.create_task(bell.wait())
+        await asyncio.wait({*running, ringing}, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        ringing.cancel()
+    is_idle = not bell.is_set()
+    bell.clear()
+    done = {task for task in running if task.done()}
+    return done, running - done, is_idle and not done
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first; the rest only followed."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
