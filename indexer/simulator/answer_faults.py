@@ -31,10 +31,10 @@ def _edit(exchange: Exchange, change: Callable[[dict[str, Any]], None]) -> Answe
     """The answer after a change to its JSON; an answer that is an error stays as it is."""
     if exchange.answer.status != 200:
         return exchange.answer
-    document = read(exchange.answer)
     try:
+        document = read(exchange.answer)
         change(document)
-    except (KeyError, IndexError, TypeError):
+    except (KeyError, IndexError, TypeError, ValueError):
         return exchange.answer
     return write(exchange.answer, document)
 

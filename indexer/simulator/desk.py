@@ -37,15 +37,19 @@ class LogEntry:
     fault: str = ""
 
 
+#: Addresses and scope.
+Walk = tuple[tuple[str, ...], str]
+
+
 class Desk:
     """What is counted per source: requests in flight, the last second, pages of each walk."""
 
     def __init__(self) -> None:
         self.in_flight = 0
         self.recent: deque[float] = deque()
-        self.walks: dict[tuple[tuple[str, ...], str], list[str]] = {}
-        #: The honest answer last given in each walk.
-        self.previous: dict[tuple[tuple[str, ...], str], Answer] = {}
+        self.walks: dict[Walk, list[str]] = {}
+        #: The honest answers to the last two pages of each walk, by cursor.
+        self._pages: dict[Walk, list[tuple[str, Answer]]] = {}
 
     def page(self, question: Question) -> int:
         """Which page of its walk a question asks for: a retry asks for the same one."""
@@ -58,6 +62,19 @@ class Desk:
         if question.cursor not in seen:
             seen.append(question.cursor)
         return seen.index(question.cursor) + 1
+
+    def page_before(self, walk: Walk, cursor: str) -> Answer | None:
+        """The honest answer to the page before this one, not to an earlier try of this one."""
+        seen = self.walks.get(walk, [])
+        if not cursor or cursor not in seen:
+            return None
+        before = seen[seen.index(cursor) - 1]
+        return next((answer for known, answer in self._pages.get(walk, ()) if known == before), None)
+
+    def keep_page(self, walk: Walk, cursor: str, answer: Answer) -> None:
+        """Remember what an honest server said here."""
+        others = [page for page in self._pages.get(walk, ()) if page[0] != cursor]
+        self._pages[walk] = [*others[-1:], (cursor, answer)]
 
     def admits(self, now: float, limit: float | None) -> bool:
         """Whether one more request keeps every one-second window within the limit."""

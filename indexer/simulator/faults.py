@@ -1,7 +1,7 @@
 """Which fault strikes which request, and the table of all kinds.
 
 A fault is added once and applies a number of times; threads may add and remove while the
-server runs. What a kind does is one small function in answer_faults.py, odd_faults.py or wire_faults.py.
+server runs. What a kind does is one small function in the five files `*_faults.py`.
 """
 
 import threading
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from indexer.simulator import answer_faults, odd_faults, wire_faults
+from indexer.simulator import answer_faults, foreign_faults, odd_faults, protocol_faults, wire_faults
 from indexer.simulator.positions import SOURCES, Item
 from indexer.simulator.state import Hide
 from indexer.simulator.wire import Question
@@ -35,6 +35,7 @@ ANSWER_KINDS: Final[dict[str, answer_faults.Bend]] = {
     "redirect": answer_faults.redirect,
     "wrong_id": answer_faults.wrong_id,
     **odd_faults.KINDS,
+    **foreign_faults.KINDS,
 }
 #: Kinds that break the connection.
 WIRE_KINDS: Final[dict[str, wire_faults.Break]] = {
@@ -49,6 +50,7 @@ WIRE_KINDS: Final[dict[str, wire_faults.Break]] = {
     "wrong_content_type": wire_faults.wrong_content_type,
     "stacked_encodings": wire_faults.stacked_encodings,
     "corrupt_gzip": wire_faults.corrupt_gzip,
+    **protocol_faults.KINDS,
 }
 
 
@@ -78,6 +80,10 @@ _ONLY: Final = {
     "totals_disagree": ("solana_das", "loopring"),
     "wrong_id": ("solana_das",),
     "unknown_enum": tuple(odd_faults.ENUMS),
+    "other_owner": foreign_faults.STRANGERS,
+    "upper_hex": foreign_faults.HEXADECIMAL,
+    "circling_link": ("hedera",),
+    "older_round": ("algorand",),
 }
 #: Kinds whose answers look honest: no reader can tell from the page, only a later crawl can.
 LIES: Final = frozenset({"empty_200", "skipped_rows", *VIEW_KINDS})

@@ -35,15 +35,14 @@ _ENVELOPE: Final[dict[str, Path]] = {
 }
 
 
-def _change(exchange: Exchange, change: Callable[[dict[str, Any], list[Any]], None]) -> Answer:
+def change_answer(exchange: Exchange, change: Callable[[dict[str, Any], list[Any]], None]) -> Answer:
     """The answer after a change to its document and rows; an answer that is an error stays as it is."""
     if exchange.answer.status != 200:
         return exchange.answer
-    document = read(exchange.answer)
     try:
-        rows = get(document, SHAPES[exchange.inquiry.source].rows)
-        change(document, rows)
-    except (KeyError, TypeError):
+        document = read(exchange.answer)
+        change(document, get(document, SHAPES[exchange.inquiry.source].rows))
+    except (KeyError, IndexError, TypeError, ValueError):
         return exchange.answer
     return write(exchange.answer, document)
 
@@ -67,7 +66,7 @@ def _write_texts(exchange: Exchange, text: str) -> Answer:
                 # Algorand says every name twice; the exact twin would win.
                 get(row, path[:-1]).pop(f"{path[-1]}-b64", None)
 
-    return _change(exchange, change)
+    return change_answer(exchange, change)
 
 
 def nul_names(exchange: Exchange) -> Answer:
@@ -89,7 +88,7 @@ def unknown_enum(exchange: Exchange) -> Answer:
             for path in _present(row, paths):
                 put(row, path, "SOMETHING_OF_TOMORROW")
 
-    return _change(exchange, change)
+    return change_answer(exchange, change)
 
 
 def extra_fields(exchange: Exchange) -> Answer:
@@ -100,7 +99,7 @@ def extra_fields(exchange: Exchange) -> Answer:
         for row in rows:
             row["spamScore"] = 0.93
 
-    return _change(exchange, change)
+    return change_answer(exchange, change)
 
 
 def duplicate_keys(exchange: Exchange) -> Answer:
@@ -112,18 +111,18 @@ def duplicate_keys(exchange: Exchange) -> Answer:
 
 def out_of_order(exchange: Exchange) -> Answer:
     """The rows of the page backwards."""
-    return _change(exchange, lambda _document, rows: rows.reverse())
+    return change_answer(exchange, lambda _document, rows: rows.reverse())
 
 
 def null_item(exchange: Exchange) -> Answer:
     """A null where a row belongs."""
-    return _change(exchange, lambda _document, rows: rows.__setitem__(slice(0, 1), [None]))
+    return change_answer(exchange, lambda _document, rows: rows.__setitem__(slice(0, 1), [None]))
 
 
 def null_envelope(exchange: Exchange) -> Answer:
     """A null where the envelope has its number (the round, the total, the code) or its object."""
     path = _ENVELOPE[exchange.inquiry.source]
-    return _change(exchange, lambda document, _rows: put(document, path, None))
+    return change_answer(exchange, lambda document, _rows: put(document, path, None))
 
 
 def not_an_object(exchange: Exchange) -> Answer:
@@ -141,7 +140,7 @@ def alternating_cursors(exchange: Exchange) -> Answer:
     if repeat is None:
         return duplicate_page(exchange)
     target = f"{exchange.inquiry.path}?limit=100&order=asc&{cursor}"
-    return _change(exchange, lambda document, _rows: repeat(document, cursor, target))
+    return change_answer(exchange, lambda document, _rows: repeat(document, cursor, target))
 
 
 def absolute_next(exchange: Exchange) -> Answer:
@@ -160,7 +159,7 @@ def absolute_next(exchange: Exchange) -> Answer:
         else:
             document["next"] = f"{host}/next"
 
-    return _change(exchange, change)
+    return change_answer(exchange, change)
 
 
 KINDS: Final = {

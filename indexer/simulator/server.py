@@ -17,6 +17,7 @@ from indexer.simulator import algorand, hedera, loopring, okx_runes, solana_das
 from indexer.simulator.answer_faults import Exchange
 from indexer.simulator.desk import Arrival, Desk, LogEntry, log_entry
 from indexer.simulator.faults import ANSWER_KINDS, VIEW_KINDS, WIRE_KINDS, Fault, FaultBook
+from indexer.simulator.protocol_faults import KEEP_OPEN
 from indexer.simulator.refusals import refuse
 from indexer.simulator.wire import (
     Answer,
@@ -194,7 +195,7 @@ class Simulator:
                 await asyncio.sleep(self.switches.latency_seconds)
             if wire is not None:
                 await WIRE_KINDS[wire.kind](Line(reader, writer, answer, wire.value))
-                return False
+                return wire.kind in KEEP_OPEN
             if self.switches.compress:
                 answer = compressed(answer, inquiry.headers)
             writer.write(render_head(answer) + answer.body)
@@ -243,12 +244,12 @@ class Simulator:
         with self.world.lock:
             honest = APIS[inquiry.source].answer(self.world, inquiry)
         walk = (question.addresses, question.scope)
-        answer, previous = honest, desk.previous.get(walk) if question.cursor else None
+        answer, previous = honest, desk.page_before(walk, question.cursor)
         walked = tuple(desk.walks.get(walk, ()))
         for fault in faults:
             answer = _bend(fault, Exchange(inquiry, question, answer, previous, fault.value, walked))
         if question.is_page and honest.status == 200:
-            desk.previous[walk] = honest
+            desk.keep_page(walk, question.cursor, honest)
         return answer
 
 

@@ -69,11 +69,11 @@ async def gzip_bomb(line: Line) -> None:
     headers = (*line.answer.headers, ("Content-Encoding", "gzip"), ("Transfer-Encoding", "chunked"))
     line.writer.write(_open_ended(Answer(200, b"", headers)))
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    line.writer.write(_chunk(packer.compress(_BLOCK) + packer.flush(zlib.Z_FULL_FLUSH)))
+    line.writer.write(chunk(packer.compress(_BLOCK) + packer.flush(zlib.Z_FULL_FLUSH)))
     # After a full flush the next block compresses to the same bytes: one is made, many are sent.
     block = packer.compress(_BLOCK) + packer.flush(zlib.Z_FULL_FLUSH)
     for _ in range(int(line.value or 256)):
-        line.writer.write(_chunk(block))
+        line.writer.write(chunk(block))
         await line.writer.drain()
     line.writer.write(b"0\r\n\r\n")
     await line.writer.drain()
@@ -83,7 +83,7 @@ async def endless_body(line: Line) -> None:
     """A body without an end."""
     line.writer.write(_open_ended(Answer(200, b"", (*line.answer.headers, ("Transfer-Encoding", "chunked")))))
     while not line.writer.is_closing():
-        line.writer.write(_chunk(b" " * 65_536))
+        line.writer.write(chunk(b" " * 65_536))
         await line.writer.drain()
 
 
@@ -127,5 +127,6 @@ def _open_ended(answer: Answer) -> bytes:
     return render_head(answer).replace(b"Content-Length: 0\r\n", b"")
 
 
-def _chunk(data: bytes) -> bytes:
+def chunk(data: bytes) -> bytes:
+    """One chunk of a body whose length is not known."""
     return b"%x\r\n%b\r\n" % (len(data), data)

@@ -8,25 +8,18 @@ https://developer.algorand.org/docs/rest-apis/algod/
 # ruff: noqa: ARG002 - the protocol names arguments that some sources need and others do not.
 
 import base64
+import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final
 
-from Crypto.Hash import SHA512
-
-from indexer.errors import (
-    ApiError,
-    BadPage,
-    CursorRejected,
-    RateLimited,
-    Refused,
-    RequestRejected,
-    ServerTrouble,
-)
-from indexer.records import Page, Question, Request, Secrets
-from indexer.sources.algorand_page import read_page
+from indexer.errors import ApiError, BadPage, RateLimited, Refused, RequestRejected
+from indexer.records import Page, Question, Request, Secrets, SplitPage
+from indexer.sources.algorand_page import read_page, split_page
 from indexer.sources.base import clean_text, read_object
+from indexer.sources.reactions import react_to_status
 
 #: The node answers 400 above this, and it is also its default.
 _LIMIT: Final = 1000
@@ -34,6 +27,11 @@ _ADDRESS: Final = re.compile(r"[A-Z2-7]{58}")
 #: Unknown accounts get an empty list, so a 404 is never about the account.
 _NO_ROUTE: Final = "this node does not serve account assets (older than v4.6, or not enabled)"
 _URL: Final = re.compile(r"\w+://\S+")
+#: What an operator should think of.
+_MEANING: Final[Mapping[type[ApiError], str]] = {
+    Refused: ": the node refuses us (token or quota)",
+    RateLimited: ": too many requests",
+}
 
 
 #: The round moves with every block. A name that contains this text has its quotes escaped in JSON.
@@ -62,7 +60,7 @@ class Algorand:
             raise ValueError("an Algorand address is 58 characters of A-Z and 2-7, upper case")
         raw = base64.b32decode(text + "======")
         key, checksum = raw[:32], raw[32:]
-        if SHA512.new(key, truncate="256").digest()[-4:] != checksum:
+        if _hash(key)[-4:] != checksum:
             raise ValueError("the checksum of this Algorand address does not match: is a character mistyped?")
         if base64.b32encode(raw).decode("ascii").rstrip("=") != text:
             raise ValueError("the last character of this Algorand address is not the canonical one")
@@ -100,24 +98,32 @@ class Algorand:
         return ""
 
     def read_error(self, question: Question, status: int, body: bytes) -> ApiError | None:
-        """The reaction to anything but a 2xx."""
-        if 200 <= status < 300:
+        """The reaction to anything but a 200."""
+        if status == 200:
             return None
-        said = _said(body)
-        if status == 404 and question.cursor is None:
+        said, resumed = _said(body), question.cursor is not None
+        if status == 404 and not resumed:
             return RequestRejected(f"404{said}: {_NO_ROUTE}")
-        if status in (401, 402, 403):
-            return Refused(f"{status}{said}: the node refuses us (token or quota)")
-        if status == 429:
-            return RateLimited(f"429{said}: too many requests")
-        if status >= 500 or status == 408:
-            return ServerTrouble(f"{status}{said}")
-        resumed = status >= 400 and question.cursor is not None
-        return CursorRejected(f"{status}{said}") if resumed else RequestRejected(f"{status}{said}")
+        reaction = react_to_status(status, resumed=resumed)
+        return reaction(f"{status}{said}{_MEANING.get(reaction, '')}")
+
+    def split(self, body: bytes) -> SplitPage | None:
+        """The rows, if the answer has its usual shape."""
+        return split_page(body)
 
     def parse(self, question: Question, body: bytes) -> Page:
         """One page of holdings; an unreadable row never hides the others."""
         return read_page(question, body)
+
+
+def _hash(key: bytes) -> bytes:
+    """SHA-512/256."""
+    # Most builds of OpenSSL know it; the library that always does takes longer to load than a page to read.
+    if "sha512_256" in hashlib.algorithms_available:
+        return hashlib.new("sha512_256", key).digest()
+    from Crypto.Hash import SHA512
+
+    return SHA512.new(key, truncate="256").digest()
 
 
 def _said(body: bytes) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from indexer.errors import BadPage
-from indexer.records import Asset, Cursor, Holding, Page, Question, Unreadable
+from indexer.records import Asset, Cursor, Holding, Page, Question, SplitPage, Unreadable
 from indexer.sources.base import (
     canonical_json,
     clean_text,
@@ -93,6 +93,25 @@ def read_usual_page(question: Question, body: bytes) -> Page | None:
         return None
     following = _read_next(answer.next_token, last)
     return Page(tuple(holdings), assets=tuple(assets), next_cursor=following, height=answer.round)
+
+
+class _CutAnswer(msgspec.Struct, gc=False, rename="kebab"):
+    asset_holdings: list[msgspec.Raw]
+    round: int
+    next_token: str | None = None
+
+
+_CUT: Final = msgspec.json.Decoder(_CutAnswer)
+
+
+def split_page(body: bytes) -> SplitPage | None:
+    """The rows of a page, each as it stands in the bytes."""
+    answer = read_usual(_CUT, body)
+    if answer is None:
+        return None
+    token = msgspec.json.encode(answer.next_token)
+    after = b'],"next-token":%b,"round":%d}' % (token, answer.round)
+    return SplitPage(list(map(bytes, answer.asset_holdings)), b'{"asset-holdings":[', after)
 
 
 @lru_cache(maxsize=_REMEMBERED_ASSETS)

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 
 from indexer.errors import ApiError, BadPage
-from indexer.records import LARGEST_AMOUNT, Asset, Page, Question, Request, Secrets
+from indexer.records import LARGEST_AMOUNT, Asset, Page, Question, Request, Secrets, SplitPage
 
 #: JSON integers longer than this cannot be an amount (2^256 has 78 digits); int() of them is slow.
 _LONGEST_INTEGER: Final = 100
@@ -104,6 +104,14 @@ class Source(Protocol):
 
     def parse(self, question: Question, body: bytes) -> Page:
         """The page in these bytes. Raises BadPage when they cannot be believed as a whole."""
+        ...
+
+    def split(self, body: bytes) -> SplitPage | None:
+        """The page cut into its rows, where each row can be read without the others; None: it cannot be cut.
+
+        ``parse`` must say of a page with some of the rows what it says of these rows in the whole page, as
+        long as the rows left out are such that ``parse`` took them before, and in this order.
+        """
         ...
 
 

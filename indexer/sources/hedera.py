@@ -13,18 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final
 
-from indexer.errors import (
-    ApiError,
-    BadPage,
-    CursorRejected,
-    RateLimited,
-    Refused,
-    RequestRejected,
-    ServerTrouble,
-)
-from indexer.records import Page, Question, Request, Secrets
+from indexer.errors import ApiError, BadPage, RateLimited, Refused, RequestRejected
+from indexer.records import Page, Question, Request, Secrets, SplitPage
 from indexer.sources.base import clean_text, read_object
-from indexer.sources.hedera_page import read_page
+from indexer.sources.hedera_page import read_page, split_page
+from indexer.sources.reactions import react_to_status
 
 #: More is silently clamped to this.
 _FIRST_QUERY: Final = "limit=100&order=asc"
@@ -40,6 +33,11 @@ _ALIAS: Final = re.compile(
     r"(?:[0-9]{1,10}\.){0,2}(?=[A-Z2-7]{32})(?:[A-Z2-7]{8})*(?:[A-Z2-7]{2}|[A-Z2-7]{4,5}|[A-Z2-7]{7,8})"
 )
 _URL: Final = re.compile(r"\w+://\S+")
+#: What an operator should think of.
+_MEANING: Final[Mapping[type[ApiError], str]] = {
+    Refused: ": the mirror node refuses us",
+    RateLimited: ": too many requests",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +102,18 @@ class Hedera:
         return ""
 
     def read_error(self, question: Question, status: int, body: bytes) -> ApiError | None:
-        """The reaction to anything but a 2xx."""
-        if 200 <= status < 300:
+        """The reaction to anything but a 200."""
+        if status == 200:
             return None
-        said = _said(body)
-        if status == 404 and question.cursor is None:
+        said, resumed = _said(body), question.cursor is not None
+        if status == 404 and not resumed:
             return RequestRejected(f"404{said}: the mirror node knows no such account")
-        if status in (401, 402, 403):
-            return Refused(f"{status}{said}: the mirror node refuses us")
-        if status == 429:
-            return RateLimited(f"429{said}: too many requests")
-        if status >= 500 or status == 408:
-            return ServerTrouble(f"{status}{said}")
-        resumed = status >= 400 and question.cursor is not None
-        return CursorRejected(f"{status}{said}") if resumed else RequestRejected(f"{status}{said}")
+        reaction = react_to_status(status, resumed=resumed)
+        return reaction(f"{status}{said}{_MEANING.get(reaction, '')}")
+
+    def split(self, body: bytes) -> SplitPage | None:
+        """The rows, if the answer has its usual shape."""
+        return split_page(body)
 
     def parse(self, question: Question, body: bytes) -> Page:
         """One page of NFTs; an unreadable row never hides the others."""

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from indexer.errors import BadPage
-from indexer.records import Asset, Cursor, Holding, Page, Question, Unreadable
+from indexer.records import Asset, Cursor, Holding, Page, Question, SplitPage, Unreadable
 from indexer.sources.base import canonical_json, clean_text, need, read_object, read_usual
 
 _WHAT: Final = "hedera page"
@@ -97,6 +97,23 @@ def read_usual_page(question: Question, body: bytes) -> Page | None:
     return Page(tuple(holdings), assets=tuple(assets), next_cursor=following)
 
 
+class _CutAnswer(msgspec.Struct, gc=False):
+    nfts: list[msgspec.Raw]
+    links: _Links
+
+
+_CUT: Final = msgspec.json.Decoder(_CutAnswer)
+
+
+def split_page(body: bytes) -> SplitPage | None:
+    """The rows of a page, each as it stands in the bytes."""
+    answer = read_usual(_CUT, body)
+    if answer is None:
+        return None
+    after = b'],"links":{"next":%b}}' % msgspec.json.encode(answer.links.next)
+    return SplitPage(list(map(bytes, answer.nfts)), b'{"nfts":[', after)
+
+
 def _is_of(address: str, rows: list[_UsualRow]) -> bool:
     """Whether one readable account owns all rows: this address, where it can be compared."""
     owners = {row.account_id for row in rows}
@@ -150,13 +167,13 @@ def _read_entity(value: Any) -> tuple[int, int, int] | None:
 
 
 def _check_owner(address: str, rows: list[Any]) -> None:
-    """Somebody else's NFT means somebody else's list. Aliases and EVM addresses cannot be compared."""
-    if _read_entity(address) is None:
-        return
-    for row in rows:
-        owner = row.get("account_id") if type(row) is dict else None
-        if _read_entity(owner) is not None and owner != address:
-            raise BadPage(f"{_WHAT}: a row belongs to another account")
+    """Somebody else's NFT means somebody else's list. An alias can only be compared row with row."""
+    stated = [row.get("account_id") for row in rows if type(row) is dict]
+    owners = {owner for owner in stated if _read_entity(owner) is not None}
+    if _read_entity(address) is not None:
+        owners.add(address)
+    if len(owners) > 1:
+        raise BadPage(f"{_WHAT}: a row belongs to another account")
 
 
 def _read_position(row: Any) -> _Position | None:
@@ -217,6 +234,9 @@ def _find_next(link: str | None, cursor: Cursor | None, last: _Position | None) 
     position = _cursor_position(query)
     if query == cursor or (position is not None and last is not None and position < last):
         raise BadPage(f"{_WHAT}: `links.next` goes backwards")
+    start = None if cursor is None else _cursor_position(cursor)
+    if position is not None and position == start:
+        raise BadPage(f"{_WHAT}: `links.next` leads back to where this page began")
     return Cursor(query)
 
 

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
-from eth_utils.address import is_checksum_address
-
 from indexer import errors
 from indexer.errors import ApiError, BadPage
-from indexer.records import Asset, Cursor, Holding, Page, Question, Request, Secrets, Unreadable
+from indexer.records import Asset, Cursor, Holding, Page, Question, Request, Secrets, SplitPage, Unreadable
 from indexer.sources.base import canonical_json, clean_text, need, newest, read_object, whole_number
+from indexer.sources.reactions import react_to_status
 
 _WHAT: Final = "loopring"
 _ACCOUNT: Final = "/api/v3/account"
@@ -66,9 +65,12 @@ class Loopring:
         """An Ethereum address in lower case; EIP-55 is verified where the case is mixed."""
         if _ADDRESS.fullmatch(text) is None:
             raise ValueError("an Ethereum address is 0x and 40 hexadecimal digits")
-        digits = text[2:]
-        if digits not in {digits.lower(), digits.upper()} and not is_checksum_address(text):
-            raise ValueError("the EIP-55 checksum (upper and lower case) is wrong: mistyped?")
+        if text[2:] not in {text[2:].lower(), text[2:].upper()}:
+            # Not at the top: it loads half of an Ethereum toolkit, which only a mixed-case address needs.
+            from eth_utils.address import is_checksum_address
+
+            if not is_checksum_address(text):
+                raise ValueError("the EIP-55 checksum (upper and lower case) is wrong: mistyped?")
         return text.lower()
 
     def canonical_scope(self, text: str) -> str:
@@ -90,7 +92,6 @@ class Loopring:
         return Request(method="GET", target=target, template=_template(question))
 
     def headers(self, request: Request, secrets: Secrets, now: datetime) -> dict[str, str]:  # noqa: ARG002
-        # Nothing is signed here: neither the request nor the time matters.
         return {"X-API-KEY": secrets["api_key"]}
 
     def secret_path(self, secrets: Secrets) -> str:  # noqa: ARG002 - this source has no key in the path
@@ -109,6 +110,10 @@ class Loopring:
         if code in _NOT_FOUND and not is_lookup:
             said += " (Loopring says this for a bad API key too)"
         return error(f"{status} for {_template(question)}{said}")
+
+    def split(self, body: bytes) -> SplitPage | None:  # noqa: ARG002
+        """Never: a page of this list says more than its rows do."""
+        return None
 
     def parse(self, question: Question, body: bytes) -> Page:
         answer = read_object(body, _WHAT)
@@ -137,15 +142,12 @@ def _template(question: Question) -> str:
 
 def _reaction(status: int, code: str | None, resumed: bool) -> type[ApiError]:
     """The class that says what to do. The code is Loopring's own word and comes before the status."""
-    if status == 429:
-        return errors.RateLimited
-    if code in _REFUSALS or status in {401, 402, 403}:
+    if status != 429 and code in _REFUSALS:
         return errors.Refused
-    if status >= 500 or status == 408 or code == _UNKNOWN:
-        return errors.ServerTrouble
-    if resumed and 400 <= status < 500 and code not in _NOT_FOUND:
-        return errors.CursorRejected
-    return errors.RequestRejected
+    found = react_to_status(status, resumed=resumed and code not in _NOT_FOUND)
+    if code == _UNKNOWN and found in {errors.CursorRejected, errors.RequestRejected}:
+        return errors.ServerTrouble  # its own word for trouble, over a status that says nothing better
+    return found
 
 
 def _read_code(body: bytes) -> tuple[str | None, str]:

@@ -14,15 +14,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import base58
 import bech32
 
 from indexer import errors
-from indexer.errors import ApiError, BadPage, ListCut
-from indexer.records import Asset, Cursor, Holding, Page, Price, Question, Request, Secrets, Unreadable
+from indexer.errors import ApiError, BadPage
+from indexer.records import Asset, Holding, Page, Price, Question, Request, Secrets, SplitPage, Unreadable
 from indexer.sources.base import canonical_json, clean_text, need, read_object
+from indexer.sources.okx_cursor import find_next, read_place
+from indexer.sources.reactions import react_to_status
 
 _ROOT: Final = "/api/v5/mktplace/nft/runes"
 _WHAT: Final = "okx_runes"
@@ -76,7 +78,7 @@ class OkxRunes:
         return (_fact_name(question),)
 
     def request(self, question: Question) -> Request:
-        address_list, cursor = ",".join(question.addresses), _read_cursor(question.cursor)[-1]
+        address_list, cursor = ",".join(question.addresses), read_place(question.cursor).cursor
         values = {"rune": question.scope, "addresses": address_list, "cursor": cursor}
         template = self._template(question)
         # Encoded once, signed and sent as it stands: a client that encodes again breaks the signature.
@@ -114,10 +116,14 @@ class OkxRunes:
         said = f", code {code}: {message}" if code is not None else ""
         return _reaction(status, code or "", resumed)(f"{status} for {self._template(question)}{said}")
 
+    def split(self, body: bytes) -> SplitPage | None:  # noqa: ARG002
+        """Never: a page of this list says more than its rows do."""
+        return None
+
     def parse(self, question: Question, body: bytes) -> Page:
         answer = read_object(body, _WHAT)
         code = _code_text(answer)
-        rows = _read_cursor(question.cursor)[0]
+        rows = read_place(question.cursor).rows
         if code == "83000" and not _needs_lookup(question) and not rows:
             return Page()
         if code != "0":
@@ -180,14 +186,11 @@ def _reaction(status: int, code: str, resumed: bool) -> type[ApiError]:
         return errors.RateLimited
     if _TROUBLE.fullmatch(code):
         return errors.ServerTrouble
-    if _REFUSAL.fullmatch(code) or status in {401, 402, 403}:
+    if _REFUSAL.fullmatch(code):
         return errors.Refused
-    if status >= 500 or status == 408:
-        return errors.ServerTrouble
-    # Page 1 was accepted with the same parameters: what is wrong now can only be the cursor.
-    if resumed and (400 <= status < 500 or code == "83001"):
+    if resumed and code == "83001":
         return errors.CursorRejected
-    return errors.RequestRejected
+    return react_to_status(status, resumed=resumed)
 
 
 def _read_code(body: bytes) -> tuple[str | None, str]:
@@ -252,37 +255,8 @@ def _read_list(question: Question, data: Mapping[str, Any]) -> Page:
         unreadable=tuple(row for row in read if isinstance(row, Unreadable)),
         assets=_read_asset(question.scope, divisibility, items),
         prices=tuple(ask for row, item in zip(read, items, strict=True) for ask in _read_asks(row, item)),
-        next_cursor=_next_cursor(question.cursor, data.get("cursor"), len(items)),
+        next_cursor=find_next(question.cursor, data.get("cursor"), items),
     )
-
-
-def _read_cursor(text: Cursor | None) -> tuple[int, int, str, str]:
-    """What our cursor says: rows and pages so far, an earlier cursor of OKX, and OKX's own cursor."""
-    if text is None:
-        return 0, 0, "", ""
-    rows, pages, milestone, cursor = text.split("|", 3)
-    return int(rows), int(pages), unquote(milestone), cursor
-
-
-def _next_cursor(ours: Cursor | None, cursor: object, items: int) -> Cursor | None:
-    """A short page is no proof of the end, nor is a cursor proof of more: both were seen.
-
-    Our cursor counts rows and never repeats, so loops are seen here: any loop meets the milestone (Brent).
-    """
-    cursor = "" if cursor is None else cursor
-    if not isinstance(cursor, str) or len(cursor) > 1024 or not cursor.isprintable():
-        raise BadPage(f"{_WHAT}: `cursor` is not a short text")
-    rows, pages, milestone, previous = _read_cursor(ours)
-    rows += items
-    if items and cursor:
-        pages += 1
-        if cursor in {previous, milestone}:
-            raise BadPage(f"{_WHAT}: the cursor after page {pages} was given before: a loop")
-        milestone = cursor if pages & (pages - 1) == 0 else milestone
-        return Cursor(f"{rows}|{pages}|{quote(milestone, safe='')}|{cursor}")
-    if rows == 1000:  # the documents speak of "maximum 1,000"
-        raise ListCut(f"{_WHAT}: the list ends at exactly 1,000 rows and may be cut: ask fewer addresses")
-    return None
 
 
 def _read_row(question: Question, divisibility: int, item: object) -> Holding | Unreadable:

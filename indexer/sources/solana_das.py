@@ -25,8 +25,9 @@ from indexer.errors import (
     RequestRejected,
     ServerTrouble,
 )
-from indexer.records import Cursor, Facts, Holding, Page, Question, Request, Secrets, Unreadable
+from indexer.records import Cursor, Facts, Holding, Page, Question, Request, Secrets, SplitPage, Unreadable
 from indexer.sources.base import Inexact, clean_text, need, read_object
+from indexer.sources.reactions import react_to_status
 from indexer.sources.solana_das_asset import (
     is_key,
     rank,
@@ -130,15 +131,18 @@ class SolanaDas:
         said = f"{status}{_said(failure, body if status == 401 else b'')}"
         if failure is not None and _is_quota(failure):
             return Refused(f"{said}: the daily quota is used up")
-        if status in (401, 402, 403):
+        reaction = react_to_status(status, resumed=question.cursor is not None)
+        if reaction is Refused:
             return Refused(f"{said}: the provider refuses us (key, payment or quota)")
-        if status == 429:
+        if reaction is RateLimited:
             return RateLimited(said, failure.backoff_seconds if failure else None)
-        if status >= 500 or status == 408:
-            return ServerTrouble(said)
-        if failure is None:
-            return None if status < 300 else _reject(question, said)
+        if failure is None or reaction is ServerTrouble:
+            return None if status == 200 else reaction(said)
         return None if _teach(question, failure) else _react(question, failure, said)
+
+    def split(self, body: bytes) -> SplitPage | None:
+        """Never: a page of this list says more than its rows do."""
+        return None
 
     def parse(self, question: Question, body: bytes) -> Page:
         """One page of assets, or what a refusal taught about this provider."""

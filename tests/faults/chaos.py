@@ -5,6 +5,7 @@ snapshot says it speaks for.
 """
 
 import contextlib
+import os
 import random
 import signal
 import subprocess
@@ -13,24 +14,33 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import psycopg
 
+from indexer import embedded
 from indexer.simulator import Fault
 from indexer.simulator.positions import SOURCES, Position
 from tests.acceptance.cli_program import build_environment
 from tests.faults import processes
 from tests.faults.stand import Stand, Watch
+from tests.integration.embedded_servers import postmaster_of
 
 #: Faults a crawl survives, ends by, or is not believed for. None of them can make a list plausibly wrong.
 _FAULTS: Final = (
     *("status_500", "status_429", "status_401", "hang", "reset_mid_body", "short_body", "no_answer"),
     *("truncated_json", "html_200", "empty_200", "expired_cursor", "repeated_cursor", "duplicate_page"),
     *("item_error", "item_key_unreadable", "slow_drip", "invalid_utf8", "missing_field"),
+    *("answered_twice", "other_owner", "two_lengths", "chunked_cut", "gzip_cut", "other_vendor"),
 )
-#: As often as the world and the workers together.
-_ACTIONS: Final = ("move", "move", "fault", "fault", "fault", "fault", "kill", "kill", "stop", "cut", "ask")
+#: As often as the world and the workers together; rarely the whole server.
+_ACTIONS: Final = (
+    *("move", "fault", "fault", "kill", "stop", "cut", "ask") * 2,
+    *("fault", "fault", "move", "crash"),
+)
+#: What counts as a fault besides the answers that were spoiled.
+_BLOWS: Final = ("kill", "stop", "cut", "crash")
 #: A stopped worker sleeps for this many more requests of the others, or for this long.
 _NAP_REQUESTS: Final = 60
 _NAP_SECONDS: Final = 4.0
@@ -57,6 +67,8 @@ class Chaos:
     """One run. ``problems`` is empty when every promise was kept."""
 
     stand: Stand
+    #: Where its own PostgreSQL lives, which is killed now and then.
+    database: Path
     seed: int
     workers: int = 3
     #: Faults put in force together.
@@ -85,6 +97,11 @@ class Chaos:
                 self._bury(process)
             self._running, self._sleeping = [], []
 
+    @property
+    def blows(self) -> int:
+        """How many things were broken so far."""
+        return len(self.stand.simulator.faults.struck) + sum(self.counts.get(name, 0) for name in _BLOWS)
+
     def act(self) -> None:
         """One random thing happens, once some requests have gone by."""
         self._wake()
@@ -97,6 +114,7 @@ class Chaos:
             "kill": self.kill,
             "stop": self.stop,
             "cut": self.cut,
+            "crash": self.crash,
             "ask": self.ask,
         }
         acts[action]()
@@ -127,6 +145,7 @@ class Chaos:
             fault = Fault(source, kind, times=times, page=1)
         else:
             page, value = self.dice.choice((None, 1, 2, 3)), "1e400" if kind == "item_error" else None
+            source = "hedera" if kind == "other_owner" and source == "algorand" else source
             fault = Fault(source, kind, times=times, page=page, value=value)
         self.stand.simulator.faults.add(fault)
 
@@ -156,6 +175,14 @@ class Chaos:
             pids = [row[0] for row in connection.execute(statement)]
             if pids:
                 connection.execute("SELECT pg_terminate_backend(%s)", [self.dice.choice(pids)])
+
+    def crash(self) -> None:
+        """The whole database server dies; whoever needs it first brings it up again."""
+        # A sleeper may hold the lock of the server's folder, which its reviver would wait for.
+        self._wake(everybody=True)
+        os.kill(postmaster_of(self.database), signal.SIGKILL)
+        with embedded.running(self.database):
+            pass
 
     def ask(self) -> None:
         """Ask about a moment that is settled, and remember the answer."""
@@ -187,10 +214,11 @@ class Chaos:
         while len(log) < goal and time.monotonic() < until:
             time.sleep(0.01)
 
-    def _wake(self) -> None:
+    def _wake(self, *, everybody: bool = False) -> None:
         for sleeper in list(self._sleeping):
             process, goal, since = sleeper
-            if len(self.stand.simulator.log) >= goal or time.monotonic() - since > _NAP_SECONDS:
+            is_late = time.monotonic() - since > _NAP_SECONDS
+            if everybody or is_late or len(self.stand.simulator.log) >= goal:
                 processes.resume(process)
                 self._sleeping.remove(sleeper)
                 self._running.append(process)

@@ -3,16 +3,21 @@
 What a test cannot see broken, it does not protect. `test_mutants.py` runs the harness on these.
 """
 
+import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final, cast
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 
+from indexer import commit
 from indexer.__main__ import main
+from indexer.client import Client
 from indexer.crashpoints import reached
+from indexer.records import Request
 from indexer.store import crawls
 from indexer.store import pages as log
 from indexer.store.database import Connection
@@ -58,8 +63,44 @@ def no_fence() -> None:
         cast("Any", module)._SQL = Statements(texts)
 
 
-MUTANTS: Final[dict[str, Callable[[], None]]] = {"cursor_first": cursor_first, "no_fence": no_fence}
+def die_at(transaction: int, number: int) -> None:
+    """SIGKILL before the n-th statement of a page transaction: no point in the code has a name there."""
+    honest, seen = AsyncCursor.execute, {"transactions": 0, "statements": 0}
+
+    def pass_by(point: str) -> None:
+        if point == "commit_begun":
+            seen["transactions"] += 1
+            seen["statements"] = 0
+
+    async def execute(self: Any, *arguments: Any, **options: Any) -> Any:
+        seen["statements"] += 1
+        if (seen["transactions"], seen["statements"]) == (transaction, number):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await honest(self, *arguments, **options)
+
+    cast("Any", commit).reached = pass_by
+    cast("Any", AsyncCursor).execute = execute
+
+
+def bug() -> None:
+    """Something nobody expected, in the middle of a signed request."""
+    honest = Client._signed_headers
+
+    def sign(client: Client, request: Request) -> dict[str, str]:
+        headers = honest(client, request)
+        raise ZeroDivisionError(f"{len(headers)} headers")
+
+    cast("Any", Client)._signed_headers = sign
+
+
+MUTANTS: Final[dict[str, Callable[..., None]]] = {
+    "cursor_first": cursor_first,
+    "no_fence": no_fence,
+    "die_at": die_at,
+    "bug": bug,
+}
 
 if __name__ == "__main__":
-    MUTANTS[sys.argv.pop(1)]()
+    name, *numbers = sys.argv.pop(1).split(":")
+    MUTANTS[name](*map(int, numbers))
     sys.exit(main())

@@ -65,6 +65,11 @@ def crawl(stand: Stand, *arguments: str, crash_at: str = "") -> Ended:
     return end(start(stand, "crawl", "--json", *arguments, crash_at=crash_at))
 
 
+def run(stand: Stand, *arguments: str) -> Ended:
+    """`indexer …` to its end."""
+    return end(start(stand, *arguments))
+
+
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     """Return when it is so. Fails after the deadline."""
     until = time.monotonic() + DEADLINE_SECONDS

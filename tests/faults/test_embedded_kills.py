@@ -24,7 +24,7 @@ def stand(tmp_path: Path) -> Iterator[Stand]:
     embedded.stop(folder)
 
 
-@pytest.mark.parametrize("point", ["server_up", "server_joined"])
+@pytest.mark.parametrize("point", ["cluster_made", "server_up", "server_joined"])
 def test_a_kill_while_the_server_comes_up_blocks_nothing(stand: Stand, point: str) -> None:
     """The server may run on without a user; the next command takes it over and crawls."""
     first = processes.crawl(stand, crash_at=f"{point}:1")

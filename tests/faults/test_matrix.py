@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from indexer import config
 from indexer.simulator import World
-from tests.faults.kinds import KINDS, Kind, Reaction
+from indexer.sources.reactions import Reaction
+from tests.faults.kinds import KINDS, Kind
 from tests.faults.stand import PUBLISHED, Stand, built
 from tests.faults.verdicts import Before, Pass, find_deviations, find_lies
 
@@ -152,4 +154,29 @@ def test_a_fault_on_the_first_or_last_page_leaves_no_wrong_number(
         done = Pass(stand, before, stand.crawl())
         assert find_lies(done) == []
         assert host.visits == 0
+    check_recovery(stand)
+
+
+@pytest.mark.faults_full
+@pytest.mark.parametrize(
+    ("origin", "told"),
+    [
+        ("http://no-such-host.invalid", "DNS"),
+        ("https://127.0.0.1:{port}", "no complete answer"),
+        ("http://127.0.0.1:1", "the connection failed"),
+    ],
+    ids=["no_name", "no_tls", "nobody_there"],
+)
+def test_a_host_that_cannot_be_talked_to_changes_nothing(stand: Stand, origin: str, told: str) -> None:
+    """The name, the handshake or the connection fails: the outcome says which, and history stays."""
+    place = origin.format(port=stand.simulator.port)
+    names = {f"INDEXER_SOURCES__{name.upper()}__BASE_URL": f"{place}/{name}" for name in SIZES}
+    before, honest = Before.of(stand), stand.config
+    stand.config = config.load(stand.folder / "indexer.toml", stand.environment | names)
+    done = Pass(stand, before, stand.crawl())
+    stand.config = honest
+
+    assert find_lies(done) == []
+    assert {outcome.outcome for outcome in done.outcomes.values()} == {"failed"}
+    assert all(told in (outcome.error or "") for outcome in done.outcomes.values())
     check_recovery(stand)

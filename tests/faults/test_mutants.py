@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
-from indexer import publish, walk
-from indexer.records import Page
+from indexer import publish
+from indexer.page_reader import Fetched, PageRead, PageReader, Walk
 from indexer.simulator import World
 from indexer.simulator.positions import SOURCES
 from indexer.verdict import Evidence, Verdict
@@ -45,12 +45,13 @@ def test_a_missing_fence_is_noticed(stand: Stand) -> None:
 
 def test_a_partial_list_in_history_is_noticed(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     """Publishing after the first page: the comparison with the truth must fail."""
-    honest = walk.Walker._parse
+    honest = PageReader.read
 
-    async def parse(walker: walk.Walker, at: walk.Walk, fetched: walk._Fetched) -> Page:
-        return replace(await honest(walker, at, fetched), next_cursor=None)
+    async def read(reader: PageReader, walk: Walk, fetched: Fetched) -> PageRead:
+        found = await honest(reader, walk, fetched)
+        return replace(found, page=replace(found.page, next_cursor=None))
 
-    monkeypatch.setattr(walk.Walker, "_parse", parse)
+    monkeypatch.setattr(PageReader, "read", read)
     with pytest.raises(AssertionError, match="Position"):
         check_recovery(stand)
 

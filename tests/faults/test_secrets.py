@@ -4,8 +4,11 @@ Each canary is looked for as it is and as URLs, base64 and hexadecimal show it.
 """
 
 import base64
+import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -13,13 +16,15 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-import zstandard
 from psycopg import sql
+from psycopg.rows import TupleRow
 
 from indexer.simulator import Fault, World
 from indexer.simulator.positions import SOURCES
+from indexer.store.bodies import StoredBody
 from tests.faults import processes
 from tests.faults.stand import Stand, built
+from tests.integration.embedded_servers import free_port
 
 #: One of each sort: header, signature, passphrase, path, query-like characters, password of the database.
 CANARIES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -33,11 +38,14 @@ CANARIES: Final[Mapping[str, Mapping[str, str]]] = {
     "loopring": {"api_key": "canary-loopring-c41d"},
 }
 PASSWORD: Final = "canary-password-e6a2"
+#: The same thing in the other place a database URL may have it.
+QUERY_PASSWORD: Final = "canary-query-3d18"
 OPTIONAL: Final = {"INDEXER_SOURCES__OKX_RUNES__PROJECT": "canary-project-19aa"}
 SECRETS: Final = (
     *(value for keys in CANARIES.values() for value in keys.values()),
     *OPTIONAL.values(),
     PASSWORD,
+    QUERY_PASSWORD,
 )
 SETTINGS: Final = {"INDEXER_DEFAULTS__TIMEOUT": "0.5", "INDEXER_DAEMON__LEASE": "2s", **OPTIONAL}
 
@@ -145,13 +153,22 @@ def find_in_database(stand: Stand) -> list[str]:
             )
             text = "\n".join(str(row[0]) for row in connection.execute(shown))
             found += find_secrets(text.encode(), f"{schema}.{table}.{column}")
-        for (stored,) in connection.execute("SELECT body FROM ledger.raw_body").fetchall():
-            is_packed = stored.startswith(zstandard.FRAME_HEADER)
-            body = zstandard.ZstdDecompressor().decompress(stored) if is_packed else stored
+        for body in unpack_bodies(connection):
             found += find_secrets(body, "a raw body")
         running = connection.execute("SELECT string_agg(query, '') FROM pg_stat_activity").fetchone()
         found += find_secrets(str(running).encode(), "pg_stat_activity")
     return found
+
+
+def unpack_bodies(connection: "psycopg.Connection[TupleRow]") -> Iterable[bytes]:
+    """Every raw body as it came in; what stands behind a delta comes before it."""
+    statement = """
+        SELECT sha256, codec, length, body, base_sha256 FROM ledger.raw_body ORDER BY depth, part_on
+    """
+    known: dict[bytes, StoredBody] = {}
+    for sha256, codec, length, stored, base in connection.execute(statement).fetchall():
+        known[sha256] = StoredBody(codec, length, stored, None if base is None else known[base])
+    return [body.unpack() for body in known.values()]
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -180,4 +197,82 @@ def test_a_database_that_is_away_is_named_without_its_password(stand: Stand) -> 
     ended = processes.crawl(away, "--debug")
 
     assert ended.code == 4
+    assert find_secrets((ended.stdout + ended.stderr).encode(), "the output") == []
+
+
+#: What a daemon does in seconds, so that every fault has been met.
+DAEMON: Final = {
+    "INDEXER_DAEMON__TICK": "250ms",
+    "INDEXER_DEFAULTS__EVERY": "1s",
+    "INDEXER_DAEMON__LEASE": "2s",
+    "INDEXER_DEFAULTS__TIMEOUT": "0.5",
+}
+
+
+def visit(port: int) -> bytes:
+    """Everything the status door of a daemon says; empty while it is not open yet."""
+    said = b""
+    for path in ("/metrics", "/healthz", "/readyz", "/nothing"):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+                said += answer.read()
+        except urllib.error.HTTPError as error:
+            said += error.read()
+        except OSError:
+            return b""
+    return said
+
+
+@pytest.mark.timeout(300)
+def test_no_secret_leaves_a_daemon(stand: Stand) -> None:
+    """Hours of refusals in short, at DEBUG: log, status door, metrics, process list, tables."""
+    port = free_port()
+    place, _, _ = stand.url.replace(f":{PASSWORD}@", "@").partition("?")
+    settings = DAEMON | {"INDEXER_DAEMON__LISTEN": f"127.0.0.1:{port}"}
+    settings["INDEXER_DATABASE__URL"] = f"{place}?password={QUERY_PASSWORD}"
+    stand.environment |= settings
+    for faults in list(rounds())[: len(_STATUSES)]:
+        for fault in faults.values():
+            stand.simulator.faults.add(replace(fault, times=2))
+    daemon = processes.start(stand, "run", "--debug")
+    try:
+        processes.wait_until(
+            lambda: len({fault.status for fault in stand.simulator.faults.struck}) >= 4, "faults were met"
+        )
+        processes.wait_until(lambda: bool(visit(port)), "the status door is open")
+        said, listed = visit(port), _list_processes()
+    finally:
+        daemon.terminate()
+    ended = processes.end(daemon)
+
+    assert ended.code == 0, ended.stderr[-2000:]
+    assert b"indexer_" in said
+    assert find_secrets(said, "the status door") == []
+    assert find_secrets(listed, "the process list") == []
+    assert find_secrets((ended.stdout + ended.stderr).encode(), "the log") == []
+    assert find_in_database(stand) == []
+
+
+def test_a_bug_in_the_middle_of_a_request_shows_no_secret(stand: Stand) -> None:
+    """A traceback at DEBUG from where the keys are: lines of code, never their values."""
+    stand.mutant = "bug"
+    ended = processes.crawl(stand, "--debug")
+
+    assert "ZeroDivisionError" in ended.stderr
+    assert find_secrets((ended.stdout + ended.stderr).encode(), "the output") == []
+    assert find_in_database(stand) == []
+
+
+def test_a_process_that_aborts_leaves_no_core(stand: Stand) -> None:
+    """A core dump is all of memory in a file: the program forbids its own."""
+    stand.simulator.switches.latency_seconds = 5
+    process = processes.start(stand, "crawl")
+    processes.wait_until(lambda: len(stand.simulator.log) > 0, "it is crawling")
+    limits = Path(f"/proc/{process.pid}/limits").read_text(encoding="ascii")
+    process.send_signal(signal.SIGABRT)
+    ended = processes.end(process)
+
+    (core,) = (line.split() for line in limits.splitlines() if line.startswith("Max core file size"))
+    assert core[4:6] == ["0", "0"]
+    assert ended.code == -signal.SIGABRT
     assert find_secrets((ended.stdout + ended.stderr).encode(), "the output") == []

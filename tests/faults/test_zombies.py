@@ -12,6 +12,7 @@ from indexer.simulator import World
 from indexer.simulator.positions import SOURCES
 from tests.faults import processes
 from tests.faults.stand import Stand, built
+from tests.faults.test_crash_points import find_passing
 
 #: A short lease, so that taking over is quick.
 SETTINGS: Final = {"INDEXER_LOG__LEVEL": "WARNING", "INDEXER_DAEMON__LEASE": "2s"}
@@ -52,10 +53,9 @@ def end_transactions_of_sleepers(stand: Stand) -> None:
         connection.execute(statement)
 
 
-def check_zombie(stand: Stand, source: str, point: str) -> None:
+def check_zombie(stand: Stand, source: str, point: str, page: str = "middle") -> None:
     """Stop a worker there, let another one finish, wake the first up, compare everything."""
-    # Page 2, or the one publish there is.
-    passing = 1 if point in PUBLISHING else 2
+    passing = 1 if point in PUBLISHING else find_passing(source, point, page)
     sleeper = processes.start(
         stand, "crawl", "--json", "--source", source, crash_at=f"{point}:{passing}:stop"
     )
@@ -86,9 +86,16 @@ def test_a_worker_that_lost_its_lease_writes_nothing(stand: Stand, source: str, 
     check_zombie(stand, source, point)
 
 
+#: 120: every point a page passes on the first, a middle and the last page; those of the publish once.
+EVERYWHERE: Final = [
+    *((point, page) for point in (*OUTSIDE, *INSIDE) for page in ("first", "middle", "last")),
+    *((point, "last") for point in PUBLISHING),
+]
+
+
 @pytest.mark.faults_full
 @pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("point", [*OUTSIDE, *INSIDE, *PUBLISHING])
-def test_every_point_where_a_worker_may_fall_asleep(stand: Stand, source: str, point: str) -> None:
+@pytest.mark.parametrize(("point", "page"), EVERYWHERE)
+def test_every_point_where_a_worker_may_fall_asleep(stand: Stand, source: str, point: str, page: str) -> None:
     """Every point that a page and a publish pass, every source."""
-    check_zombie(stand, source, point)
+    check_zombie(stand, source, point, page)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from indexer.simulator.desk import LogEntry
 from indexer.simulator.positions import Position
+from indexer.sources.reactions import Reaction
 from indexer.store.passes import Outcome
-from tests.faults.kinds import Kind, Reaction
+from tests.faults.kinds import Kind
 from tests.faults.stand import NOTHING, PUBLISHED, Known, Stand, Watch
 
 
@@ -87,12 +88,12 @@ def find_deviations(done: Pass, source: str, kind: Kind) -> list[str]:
 
     Where one request asks for several addresses, damage to one row is one watch's: the others just go on.
     """
-    declared = kind.declared(source)
+    declared = kind.condition.declared(source)
     struck = [watch for watch in done.struck() if watch[0] == source]
     declared_found = [_differs(done, watch, declared) for watch in struck]
     if all(not found for found in declared_found):
         return [] if struck else [f"{source}: the fault met nobody"]
-    spared = [_differs(done, watch, (*declared, kind.spared)) for watch in struck]
+    spared = [_differs(done, watch, (*declared, kind.condition.spared)) for watch in struck]
     if any(not found for found in declared_found) and not any(spared) and len(struck) > 1:
         return []
     return [text for found in declared_found for text in found]
@@ -119,10 +120,12 @@ _UNPUBLISHED = frozenset({Reaction.QUARANTINED, Reaction.FAILED, Reaction.PAUSED
 
 def _leaves_a_trace(done: Pass, watch: Watch, reaction: Reaction) -> bool:
     if reaction is Reaction.PAUSED:
-        state = done.stand.rows(
-            "SELECT state, paused_reason FROM ledger.source WHERE source_id = %s", watch[0]
-        )
-        return state[0][0] == "paused" and bool(state[0][1])
+        statement = """
+            SELECT state, paused_reason, paused_until <= clock_timestamp() + interval '1 day'
+            FROM ledger.source WHERE source_id = %s
+        """
+        ((state, reason, within_reason),) = done.stand.rows(statement, watch[0])
+        return state == "paused" and bool(reason) and bool(within_reason)
     return bool(done.outcomes[watch].error)
 
 

@@ -17,7 +17,10 @@ from indexer.simulator.wire import Question
 from tests.unit.simulator.asking import sign
 
 #: Kinds that only show on a later page.
-_LATER = {"expired_cursor", "duplicate_page", "repeated_edge", "repeated_cursor", "alternating_cursors"}
+_LATER = {
+    *("expired_cursor", "duplicate_page", "repeated_edge", "repeated_cursor", "alternating_cursors"),
+    "bigger_page",
+}
 
 
 @pytest.fixture

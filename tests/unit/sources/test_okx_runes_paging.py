@@ -64,6 +64,34 @@ class TestTheEndOfAList:
 
         assert int(str(caught.value).split("after page ")[1].split()[0]) <= 3 * (lead + length) + 2
 
+    @given(st.integers(0, 6), st.integers(1, 9))
+    def test_pages_that_come_again_under_new_cursors_are_a_loop(self, lead: int, length: int) -> None:
+        """A server that gives the same pages for ever, each time with a cursor of its own, is left soon."""
+        turns = [place if place < lead else lead + (place - lead) % length for place in range(200)]
+
+        with pytest.raises(BadPage, match=r"page \d+ ends as an earlier one did: a loop"):
+            follow([f"c{place}" for place in range(200)], rows=turns)
+
+    def test_an_empty_page_with_a_new_cursor_is_asked_past_once(self) -> None:
+        """What comes after it is read; a second empty page, or a cursor seen before, is the end."""
+        first = SOURCE.parse(question(), listing([row(1)], "a")).next_cursor
+        second = SOURCE.parse(question(cursor=first), listing([], "b")).next_cursor
+
+        assert second is not None
+        assert "cursor=b" in SOURCE.request(question(cursor=second)).target
+        assert SOURCE.parse(question(cursor=second), listing([row(2)], "c")).next_cursor is not None
+        assert SOURCE.parse(question(cursor=second), listing([], "c")).next_cursor is None
+        assert SOURCE.parse(question(cursor=first), listing([], "a")).next_cursor is None
+
+    @pytest.mark.parametrize("transaction", ["half \ud800 a sign", "nul \x00", "a|b%7C", "x" * 5_000])
+    def test_a_row_with_a_strange_name_is_still_a_place(self, transaction: str) -> None:
+        """The row cannot be read, but the list goes on after it."""
+        page = SOURCE.parse(question(), listing([row(utxoTxHash=transaction)], "a"))
+
+        assert page.next_cursor is not None
+        assert page.next_cursor.isprintable()
+        assert "cursor=a" in SOURCE.request(question(cursor=page.next_cursor)).target
+
     def test_no_data_is_an_empty_list_only_at_its_start(self) -> None:
         """83000 after rows would prove that they are gone."""
         body = b'{"code":"83000","msg":"Data not found"}'
@@ -74,11 +102,11 @@ class TestTheEndOfAList:
             SOURCE.parse(question(cursor=Cursor("3|1|x|x")), body)
 
 
-def follow(cursors: list[str]) -> None:
-    """Reads one row per page for as long as OKX gives these cursors."""
+def follow(cursors: list[str], rows: list[int] | None = None) -> None:
+    """Reads one row per page for as long as OKX gives these cursors; each page its own row, or these."""
     cursor: Cursor | None = None
-    for theirs in cursors:
-        cursor = SOURCE.parse(question(cursor=cursor), listing([row()], theirs)).next_cursor
+    for theirs, index in zip(cursors, rows or range(len(cursors)), strict=True):
+        cursor = SOURCE.parse(question(cursor=cursor), listing([row(index)], theirs)).next_cursor
 
 
 def crawl(addresses: tuple[str, ...], sizes: list[int]) -> int:
