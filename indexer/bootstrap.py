@@ -1,31 +1,41 @@
-"""Builds everything from the configuration. Nobody else reads the environment."""
+"""Builds everything from the configuration. Nobody else reads the environment.
+
+A function imports what only some commands need (crawling, watchlists, the embedded server): to those that
+only read the database, loading these would be most of their time.
+"""
 
 import asyncio
 import contextlib
 import os
+import resource
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from indexer import config as configuration
-from indexer import crashpoints, embedded, logs, watchlist
+from indexer import crashpoints, logs
 from indexer.config import Config
+from indexer.config_environment import list_secret_files
 from indexer.errors import SchemaNotCurrent
-from indexer.jobs import Engine, Selection, check_secrets
-from indexer.reload import FileSeen, Fingerprint, Setup
 from indexer.sources import SOURCES, build
 from indexer.sources.base import Source
 from indexer.store import database as store
-from indexer.store import history, revision
-from indexer.store.database import Database
-from indexer.watchlist import WatchEntry
-from indexer.worker import Worker
+from indexer.store import revision
+from indexer.store.database import Connection, Database
+
+if TYPE_CHECKING:
+    from indexer.jobs import Engine
+    from indexer.reload import FileSeen, Fingerprint, Setup
+    from indexer.watchlist import WatchEntry
 
 
 def read_config(path: Path | None) -> Config:
     """The configuration from file and environment. Raises UsageError naming every mistake."""
     crashpoints.arm(os.environ.get("INDEXER_TEST_CRASH_AT", ""))
+    # From here on keys are in memory, and a core dump would write all of it to a file.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     return configuration.load(path, os.environ)
 
 
@@ -48,13 +58,18 @@ def build_sources(config: Config) -> Mapping[str, Source]:
     )
 
 
-def read_watchlist(config: Config, sources: Mapping[str, Source]) -> tuple[WatchEntry, ...]:
+def read_watchlist(config: Config, sources: Mapping[str, Source]) -> tuple["WatchEntry", ...]:
     """The watchlist. Raises UsageError naming every mistake with file and line."""
+    from indexer import watchlist
+
     return watchlist.load(config.watchlists, configuration.watchlist_folder(config), sources)
 
 
-def read_setup(path: Path | None) -> Setup:
+def read_setup(path: Path | None) -> "Setup":
     """Configuration and watchlist together. Raises UsageError naming every mistake, missing secrets too."""
+    from indexer.jobs import Selection, check_secrets
+    from indexer.reload import Setup
+
     config = read_config(path)
     sources = build_sources(config)
     entries = read_watchlist(config, sources)
@@ -62,14 +77,32 @@ def read_setup(path: Path | None) -> Setup:
     return Setup(config, sources, entries)
 
 
-def look_at_files(config: Config) -> Fingerprint:
-    """Every file the configuration is read from, as it stands on disk now."""
+def read_worker_setup(path: Path | None) -> "Setup":
+    """What a process needs that only works: no watchlist. Raises UsageError naming every mistake."""
+    from indexer.reload import Setup
+
+    config = read_config(path)
+    return Setup(config, build_sources(config), ())
+
+
+def look_at_files(config: Config) -> "Fingerprint":
+    """Every file that configuration and watchlist are read from, as it stands on disk now."""
+    from indexer import watchlist
+
     folder = configuration.watchlist_folder(config)
-    paths = [config.path or configuration.DEFAULT_PATH, *watchlist.list_files(config.watchlists, folder)]
+    watchlists = watchlist.list_files(config.watchlists, folder)
+    return look_at_settings(config) | frozenset(_look_at_file(path) for path in watchlists)
+
+
+def look_at_settings(config: Config) -> "Fingerprint":
+    """The configuration file and the files of secrets, as they stand on disk now."""
+    paths = [config.path or configuration.DEFAULT_PATH, *list_secret_files(os.environ)]
     return frozenset(_look_at_file(path) for path in paths)
 
 
-def _look_at_file(path: Path) -> FileSeen:
+def _look_at_file(path: Path) -> "FileSeen":
+    from indexer.reload import FileSeen
+
     try:
         found = path.stat()
     except OSError:
@@ -88,6 +121,8 @@ async def database_url(config: Config, *, reason: str = "indexer") -> AsyncItera
     if config.database.url is not None:
         yield config.database.url.get_secret_value()
         return
+    from indexer import embedded
+
     running = embedded.running(config.database.data_dir, reason=reason)
     starting = asyncio.ensure_future(asyncio.to_thread(running.__enter__))
     try:
@@ -106,6 +141,8 @@ async def database_url(config: Config, *, reason: str = "indexer") -> AsyncItera
 def revive_database(config: Config) -> None:
     """Bring the embedded server up again when it died under us. A server of its own is not ours to start."""
     if config.database.url is None:
+        from indexer import embedded
+
         with embedded.running(config.database.data_dir, reason="revival"):
             pass
 
@@ -116,11 +153,21 @@ async def database(config: Config) -> AsyncIterator[Database]:
 
     Raises DatabaseUnavailable, SchemaNotCurrent.
     """
-    async with database_url(config) as url:
-        if not await asyncio.to_thread(revision.is_current, url):
+    async with (
+        database_url(config) as url,
+        store.opened(url, prepare_publisher=_prepare_publisher) as opened,
+    ):
+        async with opened.connection() as connection:
+            is_current = await revision.is_current(connection)
+        if not is_current:
             await asyncio.to_thread(_make_current, config, url)
-        async with store.opened(url, configure=history.create_fold) as opened:
-            yield opened
+        yield opened
+
+
+async def _prepare_publisher(connection: Connection) -> None:
+    from indexer.store import history
+
+    await history.create_fold(connection)
 
 
 def _make_current(config: Config, url: str) -> None:
@@ -136,8 +183,11 @@ def _make_current(config: Config, url: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def engine(config: Config, entries: Sequence[WatchEntry] | None = None) -> AsyncIterator[Engine]:
+async def engine(config: Config, entries: Sequence["WatchEntry"] | None = None) -> AsyncIterator["Engine"]:
     """Everything a crawl needs. The watchlist is read before anything is started."""
+    from indexer.jobs import Engine
+    from indexer.worker import Worker
+
     sources = build_sources(config)
     if entries is None:
         entries = read_watchlist(config, sources)

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-import platformdirs
 from pydantic import SecretStr
 
 from indexer.config_environment import variable_name
@@ -163,6 +162,9 @@ def _fill_database(settings: Settings, folder: Path) -> DatabaseConfig:
 def _default_data_dir() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/indexer")
+    # Not at the top: it loads a module of its own for every system it knows.
+    import platformdirs
+
     return platformdirs.user_data_path("indexer", appauthor=False)
 
 

@@ -75,6 +75,13 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
     return found
 
 
+def list_secret_files(environ: Mapping[str, str]) -> list[Path]:
+    """The files that hold secrets, by the `…_FILE` variables that name them."""
+    return [
+        Path(value.strip()) for name, value in sorted(environ.items()) if name in _FILES and value.strip()
+    ]
+
+
 def _read_variable(found: Environment, name: str, value: str) -> None:
     path = _VARIABLES.get(name) or _FILES.get(name)
     if path is None:

@@ -7,9 +7,10 @@ Pure text in, values out; raises ValueError saying what to write instead, never 
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from apscheduler.triggers.cron import CronTrigger
+if TYPE_CHECKING:
+    from apscheduler.triggers.cron import CronTrigger
 
 _MILLISECONDS: Final = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _UNITS: Final = {unit: Decimal(milliseconds) / 1000 for unit, milliseconds in _MILLISECONDS.items()}
@@ -129,8 +130,11 @@ def read_cron(text: str) -> str:
     return line
 
 
-def cron_trigger(line: str) -> CronTrigger:
+def cron_trigger(line: str) -> "CronTrigger":
     """What says when a line of ``read_cron`` comes due, in UTC."""
+    # Not at the top: every command reads durations, few configurations have a cron line.
+    from apscheduler.triggers.cron import CronTrigger
+
     return CronTrigger.from_crontab(line, timezone=UTC)
 
 

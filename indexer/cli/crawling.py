@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
-import typer
+from typer import Option
 
-from indexer.cli.failures import NOT_PUBLISHED
+from indexer.cli.failures import NOT_PUBLISHED, Ended
 from indexer.cli.moments import age
 from indexer.cli.opening import is_interactive, open_config, run
 from indexer.cli.options import ConfigOption, DebugOption, JsonOption
@@ -41,16 +41,14 @@ _STYLES: Final = {
 def crawl(
     source: Annotated[
         str | None,
-        typer.Option("--source", metavar="S", show_default=False, help="Only watches of this source."),
+        Option("--source", metavar="S", show_default=False, help="Only watches of this source."),
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option("--address", metavar="A", show_default=False, help="Only watches of this address."),
+        Option("--address", metavar="A", show_default=False, help="Only watches of this address."),
     ] = None,
     as_json: JsonOption = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Send nothing; estimate requests and time.")
-    ] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Send nothing; estimate requests and time.")] = False,
     config: ConfigOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -60,22 +58,24 @@ def crawl(
     crawls go on where they stopped. Exit code 3 when a watch was not published.
     """
     settings = open_config(config, debug, quiet=is_interactive())
-    selection = select_watches(settings, source, address)
+    entries, selection = select_watches(settings, source, address)
     if dry_run:
-        print_plan(run(_plan(settings, selection)), as_json)
+        print_plan(run(_plan(settings, entries, selection)), as_json)
         return
     try:
-        outcomes = run(_crawl(settings, selection))
+        outcomes = run(_crawl(settings, entries, selection))
     except KeyboardInterrupt:
         note("Interrupted: committed pages are kept, and the next `indexer crawl` goes on from them.")
         raise
     print_outcomes(outcomes, as_json)
     if any(outcome.outcome in NOT_PUBLISHED_OUTCOMES for outcome in outcomes):
-        raise typer.Exit(NOT_PUBLISHED)
+        raise Ended(NOT_PUBLISHED)
 
 
-def select_watches(settings: "Config", source: str | None, address: str | None) -> "Selection":
-    """The selection, with the address in its stored form. Raises UsageError when it matches no watch."""
+def select_watches(
+    settings: "Config", source: str | None, address: str | None
+) -> tuple[Sequence["WatchEntry"], "Selection"]:
+    """The watchlist, and what is selected of it (the address in its stored form). Raises UsageError."""
     from indexer import bootstrap
     from indexer.jobs import Selection
 
@@ -85,9 +85,8 @@ def select_watches(settings: "Config", source: str | None, address: str | None) 
     if not chosen:
         possible = ", ".join(sorted({entry.source for entry in entries}))
         raise UsageError(f"No watch has the source {source!r}: the watchlist has {possible}.")
-    if address is None:
-        return Selection(source, None)
-    return Selection(source, find_address(address, chosen, sources))
+    stored = None if address is None else find_address(address, chosen, sources)
+    return entries, Selection(source, stored)
 
 
 def find_address(text: str, entries: Sequence["WatchEntry"], sources: Mapping[str, "Source"]) -> str:
@@ -102,17 +101,21 @@ def find_address(text: str, entries: Sequence["WatchEntry"], sources: Mapping[st
     )
 
 
-async def _plan(settings: "Config", selection: "Selection") -> Sequence["Plan"]:
+async def _plan(
+    settings: "Config", entries: Sequence["WatchEntry"], selection: "Selection"
+) -> Sequence["Plan"]:
     from indexer import bootstrap, jobs
 
-    async with bootstrap.engine(settings) as engine:
+    async with bootstrap.engine(settings, entries) as engine:
         return await jobs.plan_pass(engine, selection)
 
 
-async def _crawl(settings: "Config", selection: "Selection") -> Sequence["Outcome"]:
+async def _crawl(
+    settings: "Config", entries: Sequence["WatchEntry"], selection: "Selection"
+) -> Sequence["Outcome"]:
     from indexer import bootstrap, jobs
 
-    async with bootstrap.engine(settings) as engine:
+    async with bootstrap.engine(settings, entries) as engine:
         with progress_bar() as on_progress:
             return await jobs.run_pass(engine, selection, on_progress)
 

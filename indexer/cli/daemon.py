@@ -1,6 +1,5 @@
 """`indexer run` and `indexer work`: the processes that stay."""
 
-import asyncio
 import os
 import signal
 from pathlib import Path
@@ -45,10 +44,14 @@ def _live(listen: str | None, config: Path | None, debug: bool, *, ticks: bool) 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: os._exit(0))
     open_config(config, debug, quiet=False)
-    from indexer import daemon
+    import asyncio
+
+    from indexer import daemon, stopping
 
     options = daemon.Options(config, debug, None if listen is None else read_listen(listen), ticks)
     asyncio.run(daemon.run(options))
+    # Everything is in order; taking the interpreter apart would take as long again on a busy machine.
+    stopping.leave(0)
 
 
 def read_listen(text: str) -> tuple[str, int]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from indexer.cli.failures import Ended
 from indexer.cli.opening import open_config
 from indexer.cli.options import ConfigOption, DebugOption
 from indexer.cli.output import note, say
@@ -58,7 +59,7 @@ def psql(
     settings = open_config(config, debug)
     with open_database(settings) as url:
         code = run_psql(find_psql(settings), arguments or [], connection_environment(url))
-    raise typer.Exit(code)
+    raise Ended(code)
 
 
 def roles(config: ConfigOption = None, debug: DebugOption = False) -> None:

@@ -5,7 +5,6 @@ A traceback is shown only with --debug, and only after every known secret has be
 
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Final
@@ -25,6 +24,14 @@ TERMINATED: Final = 143
 known_secrets: Final[ContextVar[tuple[str, ...]]] = ContextVar("known_secrets", default=())
 
 
+class Ended(Exception):
+    """A command that said all there is to say ends with this exit code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 def report_failure(error: BaseException, *, debug: bool) -> int:
     """Say on stderr what happened and return the exit code that belongs to it."""
     cause = find_cause(error)
@@ -32,6 +39,8 @@ def report_failure(error: BaseException, *, debug: bool) -> int:
         silence_stdout()
         return OUTPUT_CLOSED
     if debug:
+        import traceback
+
         sys.stderr.write(mask_secrets("".join(traceback.format_exception(error))))
     sys.stderr.write(f"Error: {describe(cause)}\n")
     return exit_code_of(cause)

@@ -4,11 +4,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         "--config",
         metavar="FILE",
         show_default=False,
@@ -18,12 +18,10 @@ ConfigOption = Annotated[
 
 DebugOption = Annotated[
     bool,
-    typer.Option("--debug", help="Log everything, and show a traceback when something fails."),
+    Option("--debug", help="Log everything, and show a traceback when something fails."),
 ]
 
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print JSON on stdout; everything else goes to stderr.")
-]
+JsonOption = Annotated[bool, Option("--json", help="Print JSON on stdout; everything else goes to stderr.")]
 
 
 class Format(StrEnum):
@@ -36,7 +34,7 @@ class Format(StrEnum):
 
 FormatOption = Annotated[
     Format,
-    typer.Option(
+    Option(
         "--format",
         metavar="table|json|csv",
         help="table for people; json or csv for programs (amounts are exact text).",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from indexer.cli.moments import Moment, iso, read_moment
 from indexer.cli.opening import open_config, run
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 AsOfOption = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--as-of",
         metavar="T",
         show_default=False,
@@ -29,7 +29,7 @@ AsOfOption = Annotated[
 def holdings(
     address: Annotated[
         str | None,
-        typer.Argument(metavar="[ADDRESS|LABEL]", show_default=False, help="Only this address or label."),
+        Argument(metavar="[ADDRESS|LABEL]", show_default=False, help="Only this address or label."),
     ] = None,
     as_of: AsOfOption = None,
     output: FormatOption = Format.TABLE,
@@ -43,9 +43,9 @@ def holdings(
 
 
 def history(
-    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A watched address, or its label.")],
+    address: Annotated[str, Argument(metavar="ADDRESS", help="A watched address, or its label.")],
     asset: Annotated[
-        str, typer.Argument(metavar="ASSET", help="The asset's own key: rune id, mint, asset id, token id …")
+        str, Argument(metavar="ASSET", help="The asset's own key: rune id, mint, asset id, token id …")
     ],
     output: FormatOption = Format.TABLE,
     config: ConfigOption = None,
@@ -59,7 +59,7 @@ def history(
 
 def changes(
     since: Annotated[
-        str, typer.Option("--since", metavar="T", help="From then on. Written as for `holdings --as-of`.")
+        str, Option("--since", metavar="T", help="From then on. Written as for `holdings --as-of`.")
     ] = "24h ago",
     output: FormatOption = Format.TABLE,
     config: ConfigOption = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from indexer.cli.failures import NOT_PUBLISHED
+from indexer.cli.failures import NOT_PUBLISHED, Ended
 from indexer.cli.opening import is_interactive, open_config, run
 from indexer.cli.options import ConfigOption, DebugOption, JsonOption
 from indexer.cli.output import cell, new_table, note, say, show, stderr_console, to_record, write_json
@@ -42,7 +42,7 @@ def verify(
     findings = run(_verify(open_config(config, debug), quick))
     print_findings(findings, as_json)
     if findings.found:
-        raise typer.Exit(SOMETHING_FOUND)
+        raise Ended(SOMETHING_FOUND)
 
 
 async def _verify(settings: "Config", quick: bool) -> "Findings":
@@ -96,7 +96,7 @@ def replay(
     report = run(_replay(open_config(config, debug), source, address))
     print_replay(report, as_json)
     if report.found:
-        raise typer.Exit(SOMETHING_FOUND)
+        raise Ended(SOMETHING_FOUND)
 
 
 async def _replay(settings: "Config", source: str | None, address: str | None) -> "Report":
@@ -177,13 +177,13 @@ def prune(
     config: ConfigOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Remove raw pages and ended crawls that are older than `retention.raw`. History stays whole.
+    """Fold unchanged crawls; remove raw pages and ended crawls past `retention.raw`. History stays whole.
 
     Raw pages go by whole months, never the youngest week; then replay begins where they end.
     """
     settings = open_config(config, debug)
     if settings.retention.raw is None:
-        _print_forever(as_json)
+        _print_forever(as_json, run(_fold(settings, dry_run)))
         return
     print_pruned(run(_prune(settings, dry_run)), as_json, dry_run)
 
@@ -197,10 +197,19 @@ async def _prune(settings: "Config", dry_run: bool) -> "Pruned":
         return await remove(database, settings.retention.raw, dry_run=dry_run)
 
 
-def _print_forever(as_json: bool) -> None:
+async def _fold(settings: "Config", dry_run: bool) -> int:
+    from indexer import bootstrap
+    from indexer.prune import fold
+
+    async with bootstrap.database(settings) as database:
+        return 0 if dry_run else await fold(database)
+
+
+def _print_forever(as_json: bool, folded: int) -> None:
     if as_json:
-        write_json({"kept_from": None, "pruned": _count(None)})
+        write_json({"kept_from": None, "pruned": _count(None) | {"folded": folded}})
         return
+    say(f"Folded {folded} unchanged crawls of a watch into runs.")
     say('retention.raw is "forever": nothing is pruned. Set it to an age (such as "90d") to change that.')
 
 
@@ -213,7 +222,8 @@ def print_pruned(pruned: "Pruned", as_json: bool, dry_run: bool) -> None:
     say(
         f"{'Would remove' if dry_run else 'Removed'} {pruned.pages} raw pages and {pruned.bodies} bodies"
         f" ({pruned.bytes / 1e6:.1f} MB) of the months before {pruned.kept_from:%Y-%m},"
-        f" {pruned.crawls} ended crawls and {pruned.passes} passes."
+        f" {pruned.crawls} ended crawls and {pruned.passes} passes;"
+        f" folded {pruned.folded} unchanged crawls of a watch into runs."
     )
 
 
@@ -224,5 +234,6 @@ def _count(pruned: "Pruned | None") -> dict[str, object]:
         "bytes": pruned.bytes if pruned else 0,
         "crawls": pruned.crawls if pruned else 0,
         "passes": pruned.passes if pruned else 0,
+        "folded": pruned.folded if pruned else 0,
         "tables": [to_record(month) for month in pruned.months] if pruned else [],
     }
