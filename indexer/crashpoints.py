@@ -12,8 +12,13 @@ from indexer.errors import UsageError
 
 #: Every point, in the order in which one page passes them; the last ones belong to a whole pass.
 POINTS: Final = (
+    "cluster_made",
     "server_up",
     "server_joined",
+    "migration_written",
+    "files_reloaded",
+    "watchlist_written",
+    "partitions_made",
     "pass_prepared",
     "claimed",
     "asking",
@@ -26,6 +31,7 @@ POINTS: Final = (
     "snapshot_written",
     "crawl_completed",
     "page_durable",
+    "heartbeat",
     "restart_written",
     "handed_back",
     "pass_finished",
@@ -36,6 +42,8 @@ _SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 @dataclass(slots=True)
 class _Trap:
+    #: What it was armed with.
+    text: str
     point: str
     #: Passings until it springs.
     left: int
@@ -55,17 +63,20 @@ _trap: _Trap | None = None
 def arm(text: str) -> None:
     """Set the trap ``point:n`` or ``point:n:stop``: the n-th passing kills (or stops) this process.
 
-    ``''`` disarms. Raises UsageError for anything else.
+    ``''`` disarms; the same text again, at a reload, leaves the trap as it is. Raises UsageError for
+    anything else.
     """
     global _trap  # noqa: PLW0603  one process, one trap: points are passed by code that knows nothing of it
     if not text:
         _trap = None
         return
+    if _trap is not None and _trap.text == text:
+        return
     point, _, rest = text.partition(":")
     count, _, how = rest.partition(":")
     if point not in POINTS or not count.isdigit() or (how or "kill") not in _SIGNALS:
         raise UsageError(f"INDEXER_TEST_CRASH_AT: POINT:N or POINT:N:stop, of {', '.join(POINTS)}")
-    _trap = _Trap(point, int(count), _SIGNALS[how or "kill"])
+    _trap = _Trap(text, point, int(count), _SIGNALS[how or "kill"])
 
 
 def reached(point: str) -> None:

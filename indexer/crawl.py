@@ -38,6 +38,9 @@ _CURSOR_RESTARTS: Final = 2
 #: How long a source that refuses us is left alone, unless it says for how long.
 REFUSED_PAUSE: Final = timedelta(minutes=15)
 
+#: An API may say for how long it refuses us, within reason: nobody is left alone until the year 9999.
+_LONGEST_PAUSE: Final = timedelta(days=1)
+
 #: A failed crawl with pages waits this long before it is resumed.
 _RESUME_DELAY: Final = timedelta(seconds=30)
 
@@ -113,7 +116,8 @@ class Crawler:
     async def _pause(self, error: Refused) -> None:
         pause = REFUSED_PAUSE
         if error.retry_after_seconds is not None:
-            pause = timedelta(seconds=max(error.retry_after_seconds, 1.0))
+            longest = _LONGEST_PAUSE.total_seconds()
+            pause = timedelta(seconds=min(max(error.retry_after_seconds, 1.0), longest))
         async with self._database.transaction() as connection:
             await watching.pause_source(connection, self._source.name, self._redact(str(error)), pause)
 

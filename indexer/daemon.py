@@ -18,11 +18,11 @@ from indexer.config import Config
 from indexer.door import Answers, name_address
 from indexer.jobs import Engine
 from indexer.metrics import Metrics
-from indexer.reload import Reloader, Setup
+from indexer.reload import Reloader
 from indexer.shift import Shift
 from indexer.standing import Standing
 from indexer.stopping import run_until_told
-from indexer.ticker import Ticker
+from indexer.ticker import Follower, Ticker
 from indexer.upkeep import NoticeBoard, SpaceGuard, name_place
 
 _log = structlog.get_logger()
@@ -39,7 +39,7 @@ class Options:
     debug: bool
     #: Address of the status door. None: `run` takes it from the configuration, `work` opens none.
     listen: tuple[str, int] | None
-    #: False: it works, but makes no due crawls and follows no watchlist.
+    #: False: it works, but makes no due crawls and reads no watchlist.
     ticks: bool
 
 
@@ -52,15 +52,11 @@ async def run(options: Options) -> None:
 def prepare(options: Options) -> "Daemon":
     """Everything that can be wrong with files and the door is found before anything is started."""
     config = bootstrap.read_config(options.config_path)
+    look = bootstrap.look_at_files if options.ticks else bootstrap.look_at_settings
+    read = bootstrap.read_setup if options.ticks else bootstrap.read_worker_setup
     # Before the files are read: whatever changes from here on is read again.
-    seen = bootstrap.look_at_files(config)
-    if options.ticks:
-        setup = bootstrap.read_setup(options.config_path)
-    else:
-        setup = Setup(config, bootstrap.build_sources(config), ())
-    reloader = Reloader(
-        setup, seen, lambda: bootstrap.read_setup(options.config_path), bootstrap.look_at_files
-    )
+    seen = look(config)
+    reloader = Reloader(read(options.config_path), seen, lambda: read(options.config_path), look)
     listen = options.listen
     if listen is None and options.ticks:
         listen = (config.daemon.listen_host, config.daemon.listen_port)
@@ -76,14 +72,13 @@ class Daemon:
         self._listener = listener
         self._metrics = Metrics()
         self._standing = Standing(self._metrics)
-        self._ticker: Ticker | None = None
+        self._follower: Follower | None = None
 
     def ask_for_reload(self) -> None:
         """Read every file at the next tick, secrets too."""
-        if self._ticker is None:
-            _log.info("nothing to reload: this process follows no files")
-        else:
-            self._ticker.reload_is_wanted = True
+        # Before there is one, everything was read just now.
+        if self._follower is not None:
+            self._follower.reload_is_wanted = True
 
     async def live(self) -> None:
         """Work until cancelled; then everything is closed in order."""
@@ -106,19 +101,24 @@ class Daemon:
             yield
 
     async def _tick_and_work(self, engine: Engine) -> None:
-        board = NoticeBoard(engine.database, name_place(engine.config), _KINDS)
-        shift = self._open_shift(engine, board)
-        ticker = Ticker(
-            engine, self._reloader, shift, board, self._standing, self._metrics, self._options.debug
-        )
-        self._ticker = ticker
+        follower = self._follow(engine, name_place(engine.config))
+        ticker = Ticker(follower, self._standing)
         async with asyncio.TaskGroup() as group:
             group.create_task(ticker.run())
-            group.create_task(shift.run())
+            group.create_task(follower.shift.run())
 
     async def _only_work(self, engine: Engine) -> None:
-        board = NoticeBoard(engine.database, name_place(engine.config), ())
-        await self._open_shift(engine, board).run()
+        # A place of its own: what a daemon beside it has to tell is not ours to take down.
+        follower = self._follow(engine, f"{name_place(engine.config)} (work)")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(follower.run())
+            group.create_task(follower.shift.run())
+
+    def _follow(self, engine: Engine, place: str) -> Follower:
+        board = NoticeBoard(engine.database, place, _KINDS)
+        shift = self._open_shift(engine, board)
+        self._follower = Follower(engine, self._reloader, shift, board, self._metrics, self._options.debug)
+        return self._follower
 
     def _open_shift(self, engine: Engine, board: NoticeBoard) -> Shift:
         guard = SpaceGuard(engine.database, board)

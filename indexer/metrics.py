@@ -88,6 +88,7 @@ class Metrics:
         gauge = self._gauge
         self.watches = gauge("indexer_watches", "Watches that are watched now.", "source")
         self.never_observed = gauge("indexer_watches_never_observed", "Watches without any answer.", "source")
+        self.stale = gauge("indexer_watches_stale", "Watches with an answer older than fresh_for.", "source")
         self.oldest = gauge(
             "indexer_oldest_snapshot_age_seconds", "Age of the oldest last answer of a watch.", "source"
         )
@@ -133,6 +134,7 @@ class Metrics:
     def _see_source(self, found: SourceFigures) -> None:
         self.watches.labels(found.source).set(found.watches)
         self.never_observed.labels(found.source).set(found.never_observed)
+        self.stale.labels(found.source).set(found.stale)
         self.quarantined.labels(found.source).set(found.quarantined)
         self.open_crawls.labels(found.source, "pending").set(found.pending)
         self.open_crawls.labels(found.source, "running").set(found.running)

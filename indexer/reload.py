@@ -138,18 +138,24 @@ def compare_entries(
     before: Sequence[WatchEntry], after: Sequence[WatchEntry]
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Watches that came, that left, and whose label, tags or interval changed."""
-    old, new = _index(before), _index(after)
-    added = [key for key in new if key not in old]
-    removed = [key for key in old if key not in new]
-    changed = [key for key, entry in new.items() if key in old and _told(old[key]) != _told(entry)]
-    return _name(added), _name(removed), _name(changed)
+    # One index of the two: lists may be long, and what a reload takes is not given back.
+    rest = {_key(entry): entry for entry in before}
+    added: list[_Key] = []
+    changed: list[_Key] = []
+    for entry in after:
+        old = rest.pop(_key(entry), None)
+        if old is None:
+            added.append(_key(entry))
+        elif _told(old) != _told(entry):
+            changed.append(_key(entry))
+    return _name(added), _name(list(rest)), _name(changed)
 
 
 _Key = tuple[str, str, str]
 
 
-def _index(entries: Sequence[WatchEntry]) -> dict[_Key, WatchEntry]:
-    return {(entry.source, entry.address, entry.scope): entry for entry in entries}
+def _key(entry: WatchEntry) -> _Key:
+    return entry.source, entry.address, entry.scope
 
 
 def _told(entry: WatchEntry) -> tuple[object, ...]:

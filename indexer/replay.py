@@ -18,10 +18,11 @@ from indexer.publish import believe, to_snapshot
 from indexer.sources.base import Source
 from indexer.store import assets, history
 from indexer.store import replay as store
+from indexer.store.bodies import UNREADABLE
 from indexer.store.crawls import Claim
 from indexer.store.database import Connection, Database
 from indexer.store.history import Known, SnapshotRow
-from indexer.store.pages import UNREADABLE, Advanced
+from indexer.store.pages import Advanced
 from indexer.store.replay import Discrepancy, Judgement, ReplayedWatch, Story
 from indexer.verdict import Verdict
 
@@ -117,7 +118,7 @@ class _Replayer:
     async def run(self) -> Report:
         """What differs for this watch. Looks twice if pages were pruned meanwhile."""
         while True:
-            async with self._database.connection() as connection:
+            async with self._database.publisher() as connection:
                 story = await self._read_story(connection)
                 await self._run(connection, story)
                 if not self._report.found or (await self._read_story(connection)).since == story.since:

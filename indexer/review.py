@@ -22,7 +22,7 @@ async def release(database: Database, config: Config, sources: Mapping[str, Sour
     """Believe a quarantined list after all. Returns what happened; raises UsageError when it cannot be."""
 
     async def write() -> str:
-        async with database.transaction() as connection:
+        async with database.publishing() as connection:
             found = await _unresolved(connection, snapshot_id)
             if found.superseded:
                 raise UsageError(

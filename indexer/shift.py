@@ -13,7 +13,7 @@ import psycopg
 import structlog
 
 from indexer.cancelling import end_tasks, was_told_to_stop
-from indexer.config import Config
+from indexer.config import Config, missing_secrets
 from indexer.crawl import Progress as PageSeen
 from indexer.errors import DatabaseError, IndexerError, LeaseLost
 from indexer.jobs import Engine, is_crawled
@@ -50,12 +50,15 @@ class Shift:
         self._may_claim = may_claim
         self._lanes: dict[str, Lanes] = {}
         self._trials: set[str] = set()
+        #: Sources we were seen to have no key for.
+        self._keyless: set[str] = set()
         #: Small writes beside the walks.
         self._errands: set[asyncio.Task[None]] = set()
         self._taking: asyncio.Task[list[Claim]] | None = None
         self._bell = asyncio.Event()
         worker = engine.worker
         worker.on_page, worker.on_request = self._see_page, metrics.see_request
+        worker.on_waiting = self._see_waiting
         worker.wrap_pacer = metrics.wrap_pacer
 
     def ring(self) -> None:
@@ -74,6 +77,12 @@ class Shift:
         if seen.source in self._trials:
             self._trials.discard(seen.source)
             self._run_errand(self._unpause(seen.source))
+
+    def _see_waiting(self, source: str, claim: Claim, waits: bool) -> None:
+        lanes = self._get_lanes(source)
+        lanes.see_waiting(claim.crawl_id, waits)
+        if waits and lanes.count_free() > lanes.width // 3:
+            self._bell.set()
 
     def _run_errand(self, errand: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(errand)
@@ -103,7 +112,7 @@ class Shift:
 
     async def _serve(self, found: SourceWork) -> None:
         """Fill the lanes of one source."""
-        if not found.has_work or not is_crawled(self._engine.config, found.source):
+        if not found.has_work or not self._may_ask(found.source):
             return
         lanes = self._get_lanes(found.source)
         lanes.is_paused = found.state == "paused"
@@ -117,6 +126,14 @@ class Shift:
             lanes.walks[intruder].steps_back = True
             intruder.cancel()
         await self._claim(lanes, lanes.count_free())
+
+    def _may_ask(self, source: str) -> bool:
+        """Without its key a source is left to others: asking would get it paused for everybody."""
+        missing = missing_secrets(source, self._engine.config)
+        if missing and source not in self._keyless:
+            _log.warning("crawls are left to others", source=source, missing=", ".join(missing))
+        (self._keyless.add if missing else self._keyless.discard)(source)
+        return not missing and is_crawled(self._engine.config, source)
 
     async def _try_once(self, lanes: Lanes) -> None:
         """One crawl finds out whether the source answers again."""

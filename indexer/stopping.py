@@ -17,7 +17,7 @@ import structlog
 _log = structlog.get_logger()
 
 #: Whoever waits for us kills after some seconds; what is not in order by then recovers by itself.
-PATIENCE_SECONDS: Final = 4.0
+PATIENCE_SECONDS: Final = 3.0
 
 
 async def run_until_told(work: Coroutine[object, object, None], on_hangup: Callable[[], None]) -> None:

@@ -1,14 +1,14 @@
 """The ticker: APScheduler rings, and each tick follows the files and makes due crawls.
 
 The scheduler only says "now"; what is due is read from the database, so a tick that is late, lost or doubled
-by a second process changes nothing.
+by a second process changes nothing. Processes that only work follow their files without it.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import psycopg
@@ -19,6 +19,8 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from indexer import bootstrap, due
 from indexer.cancelling import end_tasks
+from indexer.config import Config
+from indexer.crashpoints import reached
 from indexer.errors import DatabaseError
 from indexer.jobs import Engine, apply_watchlist
 from indexer.metrics import Metrics
@@ -40,19 +42,74 @@ _RULES: Final = {"coalesce": True, "max_instances": 1, "misfire_grace_time": Non
 
 
 @dataclass(slots=True)
-class Ticker:
-    """Rings for one daemon."""
+class Follower:
+    """Keeps one process in step with its files: what is wrong is refused whole, and told."""
 
     engine: Engine
     reloader: Reloader
     shift: Shift
     board: NoticeBoard
-    standing: Standing
     metrics: Metrics
     debug: bool
-    #: What the database and the workers know; None: they know nothing yet.
-    applied: Setup | None = None
+    #: What the workers know.
+    known: Config | None = None
     reload_is_wanted: bool = False
+
+    async def run(self) -> None:
+        """Follow until cancelled: for processes that do nothing else at a tick."""
+        while True:
+            await survive("following the files", self.follow())
+            await asyncio.sleep(self.engine.config.daemon.tick.total_seconds())
+
+    async def follow(self) -> None:
+        """Read what changed; what is right counts from the next claim on."""
+        forced, self.reload_is_wanted = self.reload_is_wanted, False
+        found = await self.reloader.check(forced=forced)
+        if isinstance(found, Refused):
+            self._refuse(found)
+        elif found is not None:
+            self._tell_plan(found)
+        setup = self.reloader.setup
+        if setup.config != self.known:
+            self._reconfigure(setup)
+
+    def _refuse(self, found: Refused) -> None:
+        message = bootstrap.build_redactor(self.engine.config)(found.message)
+        _log.error("configuration refused: the one before stays", mistakes=message)
+        self.metrics.refused.set(1)
+        self.board.set("configuration", f"Refused, the configuration before it stays in force: {message}")
+
+    def _tell_plan(self, found: Changed) -> None:
+        self.metrics.refused.set(0)
+        self.board.set("configuration", None)
+        for word, names in (("added", found.added), ("removed", found.removed), ("changed", found.changed)):
+            if names:
+                _log.info(f"watches {word}", count=len(names), watches=abbreviate(names))
+        if found.keys:
+            _log.info("configuration changed", keys=abbreviate(found.keys))
+        message = f"Restart to apply: {', '.join(found.kept)}." if found.kept else None
+        if message:
+            _log.warning("refused: cannot change while running", keys=", ".join(found.kept))
+        self.board.set("restart", message)
+
+    def _reconfigure(self, setup: Setup) -> None:
+        old = [] if self.known is None else [self.known]
+        bootstrap.configure_logs(setup.config, self.debug, self.engine.config, *old)
+        redact = bootstrap.build_redactor(setup.config, self.engine.config, *old)
+        self.engine.worker.reconfigure(setup.config, setup.sources, redact)
+        self.engine = replace(self.engine, config=setup.config, sources=setup.sources)
+        self.shift.reconfigure(self.engine)
+        self.known = setup.config
+
+
+@dataclass(slots=True)
+class Ticker:
+    """Rings for one daemon."""
+
+    follower: Follower
+    standing: Standing
+    #: What the database knows; None: it knows nothing yet.
+    applied: Setup | None = None
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -60,11 +117,11 @@ class Ticker:
         logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
         scheduler = AsyncIOScheduler(timezone=UTC)
         scheduler.add_listener(
-            lambda _event: self.metrics.ticks.labels("skipped").inc(), EVENT_JOB_MAX_INSTANCES
+            lambda _event: self.follower.metrics.ticks.labels("skipped").inc(), EVENT_JOB_MAX_INSTANCES
         )
         running: set[asyncio.Task[object]] = set()
         self._add_job(scheduler, running, "upkeep", _every(_UPKEEP_SECONDS), self.do_upkeep)
-        seconds = self.engine.config.daemon.tick.total_seconds()
+        seconds = self.follower.engine.config.daemon.tick.total_seconds()
         self._add_job(scheduler, running, "tick", _every(seconds), self.tick)
         scheduler.start()
         try:
@@ -77,7 +134,7 @@ class Ticker:
         """A new interval between ticks counts from now on."""
         while True:
             await asyncio.sleep(1)
-            wanted = self.engine.config.daemon.tick.total_seconds()
+            wanted = self.follower.engine.config.daemon.tick.total_seconds()
             if wanted != seconds:
                 scheduler.reschedule_job("tick", trigger=_every(wanted))
                 seconds = wanted
@@ -108,94 +165,73 @@ class Ticker:
 
     async def tick(self) -> None:
         """Follow the files, then make due crawls."""
-        outcome = await self._survive("tick", self._tick())
-        self.metrics.ticks.labels(outcome).inc()
+        outcome = await survive("tick", self._tick())
+        self.follower.metrics.ticks.labels(outcome).inc()
         if outcome == "database":
-            await self._survive("revival", asyncio.to_thread(bootstrap.revive_database, self.engine.config))
+            await survive(
+                "revival", asyncio.to_thread(bootstrap.revive_database, self.follower.engine.config)
+            )
 
     async def do_upkeep(self) -> None:
         """Do the upkeep that is due."""
-        await self._survive("upkeep", do_upkeep(self.engine.database, self.engine.config))
-
-    async def _survive(self, name: str, work: Coroutine[object, object, None]) -> str:
-        """Nothing that fails here ends the daemon: it is told, and tried again."""
-        try:
-            await work
-        except (DatabaseError, psycopg.Error) as error:
-            _log.warning(f"{name} failed", kind=type(error).__name__, error=str(error).partition("\n")[0])
-            return "database"
-        except Exception:  # noqa: BLE001  a daemon lives for years: it tells, and goes on
-            _log.exception(f"{name} broke")
-            return "broken"
-        return "done"
+        await survive("upkeep", do_upkeep(self.follower.engine.database, self.follower.engine.config))
 
     async def _tick(self) -> None:
-        await self._follow_files()
-        if self.applied is not self.reloader.setup:
-            await self._apply(self.reloader.setup)
-        await self.board.sync()
-        made = await due.make_due_crawls(self.engine.database, self.engine.config, self.engine.sources)
+        follower = self.follower
+        await follower.follow()
+        if self.applied is not follower.reloader.setup:
+            reached("files_reloaded")
+            await self._apply(follower.reloader.setup)
+        await follower.board.sync()
+        engine = follower.engine
+        made = await due.make_due_crawls(engine.database, engine.config, engine.sources)
         for source, count in made.items():
-            self.metrics.due.labels(source).inc(count)
+            follower.metrics.due.labels(source).inc(count)
         if made:
-            self.shift.ring()
-        self.standing.beat(self.engine.config)
-
-    async def _follow_files(self) -> None:
-        forced, self.reload_is_wanted = self.reload_is_wanted, False
-        found = await self.reloader.check(forced=forced)
-        if isinstance(found, Refused):
-            self._refuse(found)
-        elif found is not None:
-            self._tell_plan(found)
-
-    def _refuse(self, found: Refused) -> None:
-        message = bootstrap.build_redactor(self.engine.config)(found.message)
-        _log.error("configuration refused: the one before stays", mistakes=message)
-        self.metrics.refused.set(1)
-        self.board.set("configuration", f"Refused, the configuration before it stays in force: {message}")
-
-    def _tell_plan(self, found: Changed) -> None:
-        self.metrics.refused.set(0)
-        self.board.set("configuration", None)
-        for word, names in (("added", found.added), ("removed", found.removed), ("changed", found.changed)):
-            if names:
-                _log.info(f"watches {word}", count=len(names), watches=abbreviate(names))
-        if found.keys:
-            _log.info("configuration changed", keys=abbreviate(found.keys))
-        message = f"Restart to apply: {', '.join(found.kept)}." if found.kept else None
-        if message:
-            _log.warning("refused: cannot change while running", keys=", ".join(found.kept))
-        self.board.set("restart", message)
+            follower.shift.ring()
+        self.standing.beat(engine.config)
 
     async def _apply(self, setup: Setup) -> None:
         """Make true what the files say. What fails half-way is done again, whole, by the next tick."""
-        before = self.applied
+        before, database = self.applied, self.follower.engine.database
+        await apply_watchlist(database, setup.config, setup.sources, setup.entries)
         config_changed = before is None or before.config != setup.config
-        if config_changed:
-            self._reconfigure(setup)
-        await apply_watchlist(self.engine.database, setup.config, setup.sources, setup.entries)
-        await due.follow_watchlist(
-            self.engine.database, everything=config_changed or self._paces_changed(setup)
-        )
+        await due.follow_watchlist(database, everything=config_changed or self._paces_changed(setup))
         self.applied = setup
 
     def _paces_changed(self, setup: Setup) -> bool:
         """An interval of a watch is different: when it was to be looked at is no longer true."""
-        before = {} if self.applied is None else _list_paces(self.applied)
-        return any(before.get(key, pace) != pace for key, pace in _list_paces(setup).items())
-
-    def _reconfigure(self, setup: Setup) -> None:
-        old = [] if self.applied is None else [self.applied.config]
-        bootstrap.configure_logs(setup.config, self.debug, self.engine.config, *old)
-        redact = bootstrap.build_redactor(setup.config, self.engine.config, *old)
-        self.engine.worker.reconfigure(setup.config, setup.sources, redact)
-        self.engine = replace(self.engine, config=setup.config, sources=setup.sources)
-        self.shift.reconfigure(self.engine)
+        if self.applied is None:
+            return False
+        different = {key for key, _ in _list_paces(self.applied).items() ^ _list_paces(setup).items()}
+        # A new watch is looked at anyway. Few have an interval of their own, so this is rarely asked for.
+        return bool(different and different & _list_keys(self.applied) & _list_keys(setup))
 
 
-def _list_paces(setup: Setup) -> dict[tuple[str, str, str], object]:
-    return {(entry.source, entry.address, entry.scope): entry.every for entry in setup.entries}
+async def survive(name: str, work: Coroutine[object, object, None]) -> str:
+    """Nothing that fails here ends the daemon: it is told, and tried again."""
+    try:
+        await work
+    except (DatabaseError, psycopg.Error) as error:
+        _log.warning(f"{name} failed", kind=type(error).__name__, error=str(error).partition("\n")[0])
+        return "database"
+    except Exception:  # noqa: BLE001  a daemon lives for years: it tells, and goes on
+        _log.exception(f"{name} broke")
+        return "broken"
+    return "done"
+
+
+def _list_paces(setup: Setup) -> dict[tuple[str, str, str], timedelta]:
+    """The watches with an interval of their own."""
+    return {
+        (entry.source, entry.address, entry.scope): entry.every
+        for entry in setup.entries
+        if entry.every is not None
+    }
+
+
+def _list_keys(setup: Setup) -> set[tuple[str, str, str]]:
+    return {(entry.source, entry.address, entry.scope) for entry in setup.entries}
 
 
 def _every(seconds: float) -> IntervalTrigger:

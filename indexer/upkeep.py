@@ -6,7 +6,7 @@ Each task is done by one process at a time, however many run. A task that fails 
 import asyncio
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from indexer import prune
 from indexer.config import Config
 from indexer.durations import format_size
 from indexer.store import upkeep
@@ -30,10 +31,11 @@ _PATIENCE_SECONDS: Final = 5.0
 
 async def do_upkeep(database: Database, config: Config) -> None:
     """Do the tasks that are due."""
-    await _do_task(database, _Task("partitions", _HOURLY, upkeep.ensure_partitions))
+    await _do_task(database, _Task("partitions", _HOURLY, _make_partitions))
+    await _do_task(database, _Task("folding", _HOURLY, prune.fold_new))
     keep = config.retention.raw
     if keep is not None:
-        await _do_task(database, _Task("retention", _DAILY, lambda conn: upkeep.drop_raw(conn, keep)))
+        await _do_task(database, _Task("retention", _DAILY, lambda database: _prune(database, keep)))
     await _do_task(database, _Task("invariants", _DAILY, _check_invariants))
 
 
@@ -41,8 +43,8 @@ async def do_upkeep(database: Database, config: Config) -> None:
 class _Task:
     name: str
     every: timedelta
-    #: What it does, in one transaction; returns what it counted.
-    work: Callable[[Connection], Awaitable[int]]
+    #: What it does, in transactions of its own; returns what it counted.
+    work: Callable[[Database], Awaitable[int]]
 
 
 async def _do_task(database: Database, task: _Task) -> None:
@@ -52,14 +54,41 @@ async def _do_task(database: Database, task: _Task) -> None:
 
     if not await database.steadily(take, _PATIENCE_SECONDS):
         return
+    found = await task.work(database)
     async with database.transaction() as connection:
-        found = await task.work(connection)
         await upkeep.end_task(connection, task.name, found)
     _log.info("upkeep done", task=task.name, found=found)
 
 
-async def _check_invariants(connection: Connection) -> int:
-    violations = await upkeep.count_violations(connection)
+async def _make_partitions(database: Database) -> int:
+    async with database.transaction() as connection:
+        return await upkeep.ensure_partitions(connection)
+
+
+async def _prune(database: Database, keep: timedelta) -> int:
+    """What `indexer prune` does. Returns how many tables and crawls went."""
+    gone = await prune.prune(database, keep, dry_run=False)
+    found = len(gone.months) + gone.crawls
+    if found:
+        _log.info(
+            "pruned",
+            kept_from=str(gone.kept_from),
+            tables=len(gone.months),
+            pages=gone.pages,
+            bytes=gone.bytes,
+            crawls=gone.crawls,
+        )
+    return found
+
+
+async def _check_invariants(database: Database) -> int:
+    async with database.transaction() as connection:
+        violations = await upkeep.count_violations(connection)
+        await _tell_violations(connection, violations)
+    return sum(violations.values())
+
+
+async def _tell_violations(connection: Connection, violations: Mapping[str, int]) -> None:
     if violations:
         told = ", ".join(f"{count} {rule}" for rule, count in violations.items())
         _log.error("history breaks its own rules", **violations)
@@ -68,7 +97,6 @@ async def _check_invariants(connection: Connection) -> int:
         )
     else:
         await upkeep.clear_notice(connection, "invariants", "")
-    return sum(violations.values())
 
 
 class NoticeBoard:

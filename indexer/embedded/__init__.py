@@ -101,6 +101,7 @@ def _prepare(data_dir: Path) -> Place:
 def _bring_up(place: Place, port: int | None) -> str:
     programs = programs_for(place.account, wheel_programs())
     ensure_cluster(place, programs)
+    reached("cluster_made")
     if port is not None and not server.is_alive(place):
         _refuse_taken_port(port)
     server.bring_up(place, programs, port)

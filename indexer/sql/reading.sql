@@ -78,31 +78,27 @@ ORDER BY changed_at DESC, source DESC, address DESC, scope DESC, asset_ref DESC,
 LIMIT %(limit)s;
 
 -- name: list_pages
--- The answers kept of one crawl. Its part_on finds the partition without asking all of them.
+-- The answers kept of one crawl, whether it is folded or not.
 SELECT
-    page.kind, page.page_no, page.fetched_at, page.http_status AS status, page.request AS template,
-    page.items, body.length AS bytes, encode(page.sha256, 'hex') AS sha256
-FROM ledger.crawl AS crawl
-JOIN ledger.raw_page AS page
-    ON page.part_on = crawl.part_on AND page.crawl_id = crawl.crawl_id
+    page.kind, page.page_no, page.fetched_at, page.http_status AS status, page.request AS template, page.items,
+    -- A splice says in its bytes 5 to 8 how many bytes it replaces, and begins in its 9th.
+    body.length + coalesce(octet_length(page.splice) - 8
+        - ('x' || encode(substring(page.splice FROM 5 FOR 4), 'hex'))::bit(32)::integer, 0) AS bytes,
+    encode(page.exact_sha256, 'hex') AS sha256
+FROM ledger.kept_page AS page
 JOIN ledger.raw_body AS body
     ON body.part_on = page.part_on AND body.sha256 = page.sha256
-WHERE crawl.crawl_id = %(crawl_id)s
+WHERE page.crawl_id = %(crawl_id)s
 ORDER BY page.fetched_at, page.kind, page.page_no;
 
 -- name: read_body
--- The stored bytes of one answer.
+-- The stored bytes of one answer: its body, every body behind that, and where the answer differs from it.
 SELECT
-    body.codec, body.length, body.sha256, body.body,
-    base.codec AS base_codec, base.length AS base_length, base.body AS base_body
-FROM ledger.crawl AS crawl
-JOIN ledger.raw_page AS page
-    ON page.part_on = crawl.part_on AND page.crawl_id = crawl.crawl_id
-JOIN ledger.raw_body AS body
-    ON body.part_on = page.part_on AND body.sha256 = page.sha256
-LEFT JOIN ledger.raw_body AS base
-    ON base.part_on = body.part_on AND base.sha256 = body.base_sha256
-WHERE crawl.crawl_id = %(crawl_id)s AND page.kind = %(kind)s AND page.page_no = %(page_no)s;
+    page.exact_sha256 AS sha256, page.steady_sha256, page.splice,
+    chain.codecs, chain.lengths, chain.bodies
+FROM ledger.kept_page AS page
+CROSS JOIN LATERAL ledger.read_chain(page.part_on, page.sha256) AS chain
+WHERE page.crawl_id = %(crawl_id)s AND page.kind = %(kind)s AND page.page_no = %(page_no)s;
 
 -- name: list_sources
 -- Every source with its watches by what is known of them; removed watches are not counted.

@@ -6,7 +6,7 @@ SELECT EXISTS (SELECT FROM ledger.schedule WHERE look_at <= statement_timestamp(
 
 -- name: lock_schedule
 -- One process at a time makes due crawls, so that watches of one rune share them. Nobody waits for it.
-SELECT pg_try_advisory_xact_lock(7201964005)
+SELECT pg_try_advisory_xact_lock(7201964006)
 
 -- name: lock_against_changes
 -- Applying a watchlist and placing a pass both decide about open crawls: their locks, in one order.
@@ -117,6 +117,42 @@ SELECT s.source_id AS source, s.state,
                   OR c.lease_owner NOT IN (SELECT worker FROM live))
        ) AS has_work
 FROM ledger.source AS s
+
+-- name: count_workers
+-- How many processes can claim crawls now: each holds its number as long as it lives.
+SELECT count(*)
+FROM pg_locks
+WHERE locktype = 'advisory' AND classid = %(lock_class)s AND objsubid = 2 AND granted
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+
+-- name: read_outlook
+-- When each source is looked at next. What is being crawled is not due again.
+SELECT w.source_id AS source, count(*) AS watches, min(s.look_at) AS next_at,
+       count(*) FILTER (WHERE s.look_at < statement_timestamp() - interval '1 minute') AS forgotten
+FROM ledger.schedule AS s
+JOIN ledger.watch AS w ON w.watch_id = s.watch_id
+WHERE NOT EXISTS (SELECT FROM ledger.crawl_watch AS x WHERE x.watch_id = s.watch_id AND x.open)
+GROUP BY w.source_id
+ORDER BY w.source_id
+
+-- name: read_queue
+-- How many crawls wait and run.
+SELECT count(*) FILTER (WHERE state = 'pending') AS pending, count(*) FILTER (WHERE state = 'running') AS running
+FROM ledger.crawl
+WHERE state IN ('pending', 'running')
+
+-- name: list_retries
+-- When these failed watches are asked again.
+SELECT c.crawl_id, s.look_at
+FROM unnest(%(crawls)s::bigint[]) AS c (crawl_id)
+JOIN ledger.crawl_watch AS cw ON cw.crawl_id = c.crawl_id
+JOIN ledger.schedule AS s ON s.watch_id = cw.watch_id
+
+-- name: list_troubles
+-- Why these open crawls wait.
+SELECT crawl_id, concat_ws(': ', error_class, error) AS trouble
+FROM ledger.crawl
+WHERE crawl_id = ANY(%(crawls)s) AND error_class IS NOT NULL
 
 -- name: try_paused_source
 -- One process tries a paused source with one crawl; for the others the pause goes on meanwhile.

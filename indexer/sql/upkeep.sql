@@ -28,13 +28,13 @@ RETURNING task
 -- It is done.
 UPDATE ledger.upkeep SET ended_at = clock_timestamp(), found = %(found)s WHERE task = %(task)s
 
+-- name: read_tasks
+-- What upkeep was done, when, and what it counted.
+SELECT task, ended_at, found FROM ledger.upkeep WHERE ended_at IS NOT NULL ORDER BY task
+
 -- name: ensure_partitions
 -- This month's and the next two: a daemon that cannot make them for weeks still has room for its pages.
 SELECT ledger.ensure_raw_partitions((now() AT TIME ZONE 'UTC')::date, 3)
-
--- name: drop_raw
--- Whole months of raw pages that are older than what is kept; the youngest week always stays.
-SELECT ledger.drop_raw_before((now() AT TIME ZONE 'UTC')::date - greatest(%(days)s::integer, 7))
 
 -- name: allow_half_an_hour
 -- Reading all of history takes longer than any other statement may.
@@ -52,17 +52,19 @@ SELECT current_setting('data_directory')
 -- What the status door says of each source. The age is that of the watch which waited longest for an answer.
 SELECT s.source_id AS source, s.state = 'paused' AS is_paused,
        coalesce(w.watches, 0) AS watches, coalesce(w.never_observed, 0) AS never_observed,
+       coalesce(w.stale, 0) AS stale,
        w.oldest_seconds, coalesce(q.quarantined, 0) AS quarantined,
        coalesce(c.pending, 0) AS pending, coalesce(c.running, 0) AS running, c.waiting_seconds
 FROM ledger.source AS s
 LEFT JOIN (
     SELECT watch.source_id, count(*) AS watches,
            count(*) FILTER (WHERE last.snapshot_at IS NULL) AS never_observed,
+           count(*) FILTER (WHERE last.fresh_until <= clock_timestamp()) AS stale,
            extract(epoch FROM clock_timestamp() - min(last.snapshot_at))::float8 AS oldest_seconds
     FROM ledger.watch_period AS p
     JOIN ledger.watch AS watch ON watch.watch_id = p.watch_id
     LEFT JOIN LATERAL (
-        SELECT x.snapshot_at
+        SELECT x.snapshot_at, x.fresh_until
         FROM ledger.snapshot AS x
         WHERE x.watch_id = p.watch_id AND x.state = 'published' AND x.snapshot_at >= p.watched_from
         ORDER BY x.snapshot_at DESC

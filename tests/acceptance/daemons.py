@@ -37,9 +37,9 @@ lease = "10s"
 """
 
 
-def wait_until(ask: Callable[[], Result], what: str) -> Result:
+def wait_until(ask: Callable[[], Result], what: str, patience: float = DEADLINE_SECONDS) -> Result:
     """The first answer that is true, asked again and again."""
-    give_up = time.monotonic() + DEADLINE_SECONDS
+    give_up = time.monotonic() + patience
     while time.monotonic() < give_up:
         answer = ask()
         if answer:

@@ -86,8 +86,7 @@ def test_four_workers_keep_one_rate_limit(database_url: str, tmp_path: Path) -> 
     with opened(tmp_path, database_url, world) as site:
         site.extra_environment = {"INDEXER_SOURCES__HEDERA__REQUESTS_PER_SECOND": "10"}
         site.configure(every="1s")
-        # A busy machine delivers some late, and closer together; four limits instead of one would be 40.
-        site.simulator.rate_limits = {**site.simulator.rate_limits, "hedera": 14}
+        site.simulator.rate_limits = {**site.simulator.rate_limits, "hedera": 10}
         processes = [site.run_daemon(), *(site.start("work") for _ in range(3))]
 
         wait_until(lambda: len(site.simulator.requests("hedera")) >= 60, "60 requests")
@@ -198,6 +197,58 @@ def test_sighup_reads_everything_again(site: Site) -> None:
     daemon.wait_for_log("sources.okx_runes.secrets.api_key")
     assert "secret-of-okx" not in daemon.read_log()
     assert daemon.stop()[0] == 0
+
+
+def test_a_worker_follows_its_files_too(site: Site) -> None:
+    """A new key, a new limit, without a restart; what is wrong is refused whole, logged and shown."""
+    secret = site.folder / "secret"
+    secret.write_text("first-secret-of-okx\n")
+    site.extra_environment = {
+        "INDEXER_SOURCES__OKX_RUNES__API_KEY": "",
+        "INDEXER_SOURCES__OKX_RUNES__API_KEY_FILE": str(secret),
+        "INDEXER_SOURCES__HEDERA__REQUESTS_PER_SECOND": "",
+    }
+    worker = site.start("work", "--listen", "127.0.0.1:0")
+    worker.wait_for_log("status door open")
+    wait_until(lambda: worker.ask("/readyz")[0] == 200, "the worker is ready")
+
+    secret.write_text("second-secret-of-okx\n")
+    worker.wait_for_log("sources.okx_runes.secrets.api_key")
+    site.configure(more="[sources.hedera]\nrequests_per_second = 7\n")
+    worker.wait_for_log("sources.hedera.requests_per_second")
+    secret.write_text("")
+    worker.wait_for_log("configuration refused")
+    notices = wait_until(lambda: site.query("SELECT kind, place FROM ledger.notice"), "there is a notice")
+    refused = worker.read_metric("indexer_configuration_refused")
+    secret.write_text("third-secret-of-okx\n")
+    wait_until(lambda: not site.query("SELECT kind FROM ledger.notice"), "the notice is gone")
+    worker.process.send_signal(signal.SIGHUP)
+
+    assert [kind for kind, _ in notices] == ["configuration"]
+    assert notices[0][1].endswith("(work)")
+    assert refused == 1
+    assert "secret-of-okx" not in worker.read_log()
+    assert worker.stop()[0] == 0
+
+
+def test_a_worker_without_a_key_leaves_the_source_to_others(site: Site) -> None:
+    """Asking without it would get the source paused for everybody."""
+    daemon = site.run_daemon()
+    site.wait_for("verdict = 'published'", 7)
+    daemon.stop()
+    site.extra_environment = {"INDEXER_SOURCES__OKX_RUNES__PASSPHRASE": ""}
+    worker = site.start("work")
+    worker.wait_for_log('"working"')
+    site.extra_environment = {}
+    asked = len(site.simulator.requests("okx_runes"))
+    second = site.run_daemon()
+    site.wait_for("source_id = 'okx_runes' AND verdict IN ('published', 'unchanged')", 9)
+
+    assert len(site.simulator.requests("okx_runes")) > asked
+    assert site.query("SELECT source_id FROM ledger.source WHERE state = 'paused'") == []
+    assert site.count("verdict = 'failed'") == 0
+    assert second.stop()[0] == 0
+    assert worker.stop()[0] == 0
 
 
 def test_too_little_free_space_pauses_claiming_and_resumes_by_itself(site: Site) -> None:

@@ -1,9 +1,11 @@
 """How `indexer run` ends, whatever it is doing: exit code 0 in five seconds, leases handed back."""
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # it brings no types, and stubs are no dependency
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -55,13 +57,14 @@ def test_it_stops_while_it_waits_for_the_rate_limit(site: Site) -> None:
     assert site.query("SELECT count(*) FROM ledger.crawl WHERE state = 'running'") == [(0,)]
 
 
-def test_it_stops_in_the_middle_of_a_commit(site: Site) -> None:
+@pytest.mark.parametrize("table", ["raw_page", "crawl", "snapshot"])
+def test_it_stops_in_the_middle_of_a_commit(table: str, site: Site) -> None:
     """A transaction that waits for somebody's lock is given up; the lease runs out by itself."""
     asked, go_on = hold_requests(site.simulator)
     daemon = site.run_daemon()
     assert asked.wait(60)
     with psycopg.connect(site.database_url) as connection:
-        connection.execute("LOCK TABLE ledger.raw_page IN ACCESS EXCLUSIVE MODE")
+        connection.execute(f"LOCK TABLE ledger.{table} IN ACCESS EXCLUSIVE MODE".encode())
         go_on.set()
         waiting = "SELECT 1 FROM pg_locks WHERE NOT granted"
         wait_until(lambda: site.query(waiting), "a commit waits")
@@ -95,6 +98,64 @@ def test_it_stops_while_the_database_is_away(site: Site) -> None:
     assert "the database does not answer" in troubles[0]
     assert code == 0
     assert seconds < STOP_SECONDS
+
+
+def test_a_worker_stops_in_the_middle_of_a_request(site: Site) -> None:
+    """`indexer work` promises the same as the daemon."""
+    site.run_daemon().stop()
+    asked, go_on = hold_requests(site.simulator)
+    daemon, worker = site.run_daemon(), site.start("work")
+    worker.wait_for_log('"working"')
+    assert asked.wait(60)
+
+    stopped = [process.stop() for process in (worker, daemon)]
+
+    go_on.set()
+    assert [code for code, _ in stopped] == [0, 0]
+    assert max(seconds for _, seconds in stopped) < STOP_SECONDS
+    assert site.query("SELECT count(*) FROM ledger.crawl WHERE state = 'running'") == [(0,)]
+
+
+def test_it_stops_while_a_server_does_not_answer_at_the_start(site: Site) -> None:
+    """A database that takes the connection and says nothing keeps nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        site.extra_environment = {"INDEXER_DATABASE__URL": f"postgresql://nobody@127.0.0.1:{port}/none"}
+        daemon = site.run_daemon()
+        silent.accept()
+
+        code, seconds = daemon.stop()
+
+    assert code == 0
+    assert seconds < STOP_SECONDS
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_it_stops_while_the_database_hangs(times: int, tmp_path: Path) -> None:
+    """A server that neither answers nor hangs up: five seconds all the same, and at once when told twice."""
+    with opened(tmp_path, "", World.build(3, {"hedera": (3,)})) as site:
+        site.extra_environment = {"INDEXER_DATABASE__DATA_DIR": str(tmp_path / "data")}
+        daemon = site.run_daemon()
+        daemon.wait_for_log("crawl finished")
+        (pidfile,) = (tmp_path / "data").rglob("postmaster.pid")
+        postmaster = psutil.Process(int(pidfile.read_text().split()[0]))
+        server = [postmaster, *postmaster.children()]
+        for process in server:
+            process.suspend()
+        try:
+            wait_until(lambda: daemon.ask("/readyz")[0] == 503, "not ready")
+            for _ in range(times - 1):
+                daemon.process.send_signal(signal.SIGTERM)
+                daemon.wait_for_log("stopping")
+            code, seconds = daemon.stop()
+        finally:
+            for process in server:
+                process.resume()
+        run_program(site.folder, "db", "stop", environment=site.environment())
+
+        assert code in (0, 128 + signal.SIGTERM)
+        assert (code == 0) == (times == 1)
+        assert seconds < (STOP_SECONDS if times == 1 else 1.0)
 
 
 def test_a_second_signal_stops_at_once(site: Site) -> None:

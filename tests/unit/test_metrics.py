@@ -33,6 +33,7 @@ def figures(**changes: object) -> SourceFigures:
         "is_paused": False,
         "watches": 3,
         "never_observed": 1,
+        "stale": 0,
         "oldest_seconds": 60.0,
         "quarantined": 0,
         "pending": 2,
