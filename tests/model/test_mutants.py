@@ -1,0 +1,115 @@
+"""The model bites: a program or a report that is wrong in one place does not live long.
+
+Each mutant is made in the scratch database or by one changed attribute; random lives must die of it by a
+wrong answer, not by a crash.
+"""
+
+import pytest
+
+from indexer.sources.solana_das import SolanaDas
+from tests.model.rig import Rig
+from tests.model.test_model import live
+
+_TRIGGER = """
+CREATE FUNCTION model.mutate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
+CREATE TRIGGER a_mutant BEFORE {event} ON ledger.{table}
+    FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION model.mutate();
+"""
+
+#: A report function, a piece of its definition, and what stands there instead.
+_REPORTS = {
+    "stale is called fresh": ("ledger.r_coverage_as_of", "'stale'", "'fresh'"),
+    "the end of a version belongs to it": ("report.holdings_as_of", "v.valid_to > ", "v.valid_to >= "),
+    "a new version counts one instant late": ("report.holdings_as_of", "v.valid_from <= ", "v.valid_from < "),
+    "unknown is absent": ("report.balance_as_of", "'unknown'", "'absent'"),
+    "an old period answers for a new one": (
+        "ledger.r_coverage_as_of",
+        "x.snapshot_at >= p.watched_from",
+        "true",
+    ),
+}
+
+#: What a trigger does: to which table, when, in which case, how.
+_WRITES = {
+    "nothing is ever closed as absent": (
+        "holding_version",
+        "UPDATE",
+        "NEW.close_reason = 'absent'",
+        "RETURN NULL;",
+    ),
+    "an absence comes a second late": (
+        "holding_version",
+        "UPDATE",
+        "NEW.close_reason = 'absent'",
+        "NEW.valid_to := NEW.valid_to + interval '1 second'; RETURN NEW;",
+    ),
+    "unwatching is told as a sale": (
+        "holding_version",
+        "UPDATE",
+        "NEW.close_reason = 'unwatched'",
+        "NEW.close_reason := 'absent'; NEW.closed_by := 1; RETURN NEW;",
+    ),
+    "unwatching leaves doubts and holdings open": (
+        "holding_version",
+        "UPDATE",
+        "NEW.close_reason = 'unwatched'",
+        "RETURN NULL;",
+    ),
+    "what cannot be read is not noted": ("carried_span", "INSERT", "true", "RETURN NULL;"),
+}
+
+
+def _die(rig: Rig) -> None:
+    """Random lives until one gives a wrong answer. A mutant that crashes the program proves nothing."""
+    with pytest.raises(AssertionError):
+        live(rig, 700, lives=30, steps=40, shrink=False)
+
+
+@pytest.mark.model_full
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("mutant", _REPORTS)
+def test_a_wrong_report_is_found(rig: Rig, mutant: str) -> None:
+    """One comparison or one word of a report is another one."""
+    name, piece, instead = _REPORTS[mutant]
+    ((definition,),) = rig.ask(b"SELECT pg_get_functiondef(%(name)s::regproc)", name=name)
+    assert piece in definition
+    rig.reading.execute(definition.replace(piece, instead).encode(), prepare=False)
+
+    _die(rig)
+
+
+@pytest.mark.model_full
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("mutant", _WRITES)
+def test_a_wrong_history_is_found(rig: Rig, mutant: str) -> None:
+    """History is written a little differently than the program meant."""
+    table, event, condition, body = _WRITES[mutant]
+    statement = _TRIGGER.format(table=table, event=event, condition=condition, body=body)
+    rig.reading.execute(statement.encode(), prepare=False)
+
+    _die(rig)
+
+
+@pytest.mark.model_full
+@pytest.mark.timeout(1800)
+def test_a_hasty_absence_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that needs two lists to prove an absence is content with one."""
+    monkeypatch.setattr(SolanaDas, "absences_needed", 1)
+
+    _die(rig)
+
+
+def test_a_credulous_guard_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every list is believed at once, an empty one too."""
+    monkeypatch.setattr("indexer.verdict._surprise", lambda *_: "")
+
+    _die(rig)
+
+
+@pytest.mark.model_full
+@pytest.mark.timeout(1800)
+def test_a_witness_that_is_never_too_early_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same lie a moment later confirms itself; neither an outage nor the clock holds it back."""
+    monkeypatch.setattr("indexer.publish.is_outage", lambda *_: False)
+
+    _die(rig)
