@@ -31,7 +31,9 @@ SIZES: Final[Mapping[str, Sequence[int]]] = {
     "loopring": (16, 5),
     "hedera": (60, 25, 12, 3),
 }
-MAX_PAGE: Final = dict.fromkeys(SOURCES, 5)
+#: At one request a second a list of many pages would be half replaced while it is read. Every true list after
+#: that is less than half of it, on every watch of the source, and such a source waits for a person.
+MAX_PAGE: Final = dict.fromkeys(SOURCES, 5) | {"okx_runes": 20}
 
 _SIGNALS: Final = {signal.SIGTERM, signal.SIGUSR1}
 
@@ -64,7 +66,7 @@ def main() -> None:
 
 def _move(stand: Stand, still: threading.Event, dice: random.Random, stream: BinaryIO) -> None:
     _note(stand, stream)
-    while not still.wait(dice.uniform(0.2, 2.0)):
+    while not still.wait(dice.uniform(0.5, 4.0)):
         # One lock around both: no answer is given between a change and its moment.
         with stand.world.lock:
             stand.move()

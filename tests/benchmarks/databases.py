@@ -59,6 +59,8 @@ def database(server_url: str, name: str) -> Iterator[str]:
     _execute(server_url, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
     # template0: nobody can be connected to it, and a connection would make this fail.
     _execute(server_url, sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+    # With PostgreSQL's 4 MB the merge of dlt compares 200 000 rows one by one for hours; we do not need it.
+    _execute(server_url, sql.SQL("ALTER DATABASE {} SET work_mem = '64MB'").format(sql.Identifier(name)))
     try:
         yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
     finally:

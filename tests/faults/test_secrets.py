@@ -227,9 +227,10 @@ def visit(port: int) -> bytes:
 def test_no_secret_leaves_a_daemon(stand: Stand) -> None:
     """Hours of refusals in short, at DEBUG: log, status door, metrics, process list, tables."""
     port = free_port()
-    place, _, _ = stand.url.replace(f":{PASSWORD}@", "@").partition("?")
+    place, _, given = stand.url.replace(f":{PASSWORD}@", "@").partition("?")
     settings = DAEMON | {"INDEXER_DAEMON__LISTEN": f"127.0.0.1:{port}"}
-    settings["INDEXER_DATABASE__URL"] = f"{place}?password={QUERY_PASSWORD}"
+    # The embedded server's folder is in the query, too.
+    settings["INDEXER_DATABASE__URL"] = f"{place}?password={QUERY_PASSWORD}&{given}".rstrip("&")
     stand.environment |= settings
     for faults in list(rounds())[: len(_STATUSES)]:
         for fault in faults.values():
