@@ -11,7 +11,7 @@ from tests.faults.chaos import Moment
 from tests.faults.stand import Stand, Watch, as_position
 
 _SNAPSHOTS = """
-    SELECT source, address, scope, snapshot_at, first_page_at, last_page_at
+    SELECT source, address, scope, snapshot_at, first_page_at, last_page_at, proves_absence
     FROM report.snapshots WHERE state = 'published' ORDER BY snapshot_at
 """
 _HELD = """
@@ -41,6 +41,8 @@ class Told:
     certain: frozenset[Position]
     #: Keys of what is shown or doubted.
     mentioned: frozenset[tuple[str, str]]
+    #: False: an item was listed whose key nobody could read, and the list proves no absence.
+    proves: bool
 
     def __str__(self) -> str:
         return f"{self.watch}, pages from {self.first:%T.%f} to {self.last:%T.%f}, published {self.at:%T.%f}"
@@ -50,9 +52,11 @@ def find_wrong_snapshots(stand: Stand, moments: Sequence[Moment]) -> tuple[int, 
     """How many snapshots were compared, and what is wrong with them.
 
     A position is right when it was true at some time in the window; one that was true all the time and is
-    neither shown nor doubted is lost.
+    neither shown nor doubted is lost. A list that proves no absence may say nothing of what is new in it, but
+    must still mention what was known before.
     """
     wrong: list[str] = []
+    before: dict[Watch, frozenset[tuple[str, str]]] = {}
     told = list(_read(stand))
     for snapshot in told:
         states = [moment.truth[snapshot.watch] for moment in _during(moments, snapshot)]
@@ -60,8 +64,12 @@ def find_wrong_snapshots(stand: Stand, moments: Sequence[Moment]) -> tuple[int, 
         always = states[0].intersection(*states[1:])
         if invented := snapshot.certain - possible:
             wrong.append(f"{snapshot}: never true then: {invented}, but {_when(moments, invented, snapshot)}")
-        if lost := [position for position in always if _key(position) not in snapshot.mentioned]:
-            wrong.append(f"{snapshot}: lost {lost}")
+        expected = {_key(position) for position in always}
+        if not snapshot.proves:
+            expected &= before.get(snapshot.watch, frozenset())
+        if lost := expected - snapshot.mentioned:
+            wrong.append(f"{snapshot}: lost {lost}, proves absence: {snapshot.proves}")
+        before[snapshot.watch] = snapshot.mentioned
     return len(told), wrong
 
 
@@ -83,12 +91,12 @@ def _during(moments: Sequence[Moment], snapshot: Told) -> list[Moment]:
 def _read(stand: Stand) -> list[Told]:
     with psycopg.connect(stand.url) as connection:
         found = []
-        for source, address, scope, at, first, last in connection.execute(_SNAPSHOTS).fetchall():
+        for source, address, scope, at, first, last, proves in connection.execute(_SNAPSHOTS).fetchall():
             rows = connection.execute(_HELD, [at, source, address, scope]).fetchall()
             certain = frozenset(as_position(row[:-1]) for row in rows if row[-1] != "carried")
             doubted = connection.execute(_DOUBTED, [at, at, source, address, scope]).fetchall()
             mentioned = frozenset(
                 [*((row[0], row[1]) for row in rows), *((row[0], row[1]) for row in doubted)]
             )
-            found.append(Told((source, address, scope), at, first, last, certain, mentioned))
+            found.append(Told((source, address, scope), at, first, last, certain, mentioned, proves))
         return found

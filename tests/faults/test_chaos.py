@@ -120,4 +120,4 @@ def test_history_stays_true_in_a_short_storm(stand: Stand, database: Path) -> No
 @pytest.mark.timeout(4 * 3600)
 def test_history_stays_true_through_thousands_of_faults(stand: Stand, database: Path) -> None:
     """The same for as long as it takes."""
-    run_chaos(stand, database, int(os.environ.get("INDEXER_TEST_CHAOS_FAULTS") or 10_000), at_once=6)
+    run_chaos(stand, database, int(os.environ.get("INDEXER_TEST_CHAOS_FAULTS") or 10_000), at_once=12)
