@@ -26,6 +26,11 @@ from indexer.store.pages import Advanced, RawPage
 #: Pages in one transaction at most. 16 to 64 measured alike; fewer keeps the locks short.
 BATCH: Final = 32
 
+#: Fewer pages than this wait for those that are being read at this moment, until the event loop has had
+#: nothing to do for so many turns: a transaction costs nearly the same for one page as for many.
+_GATHERED: Final = 16
+_QUIET_TURNS: Final = 2
+
 #: Ends by max_window after which a walk may take as long as it needs, and the watch's window grows.
 WINDOW_RESTARTS: Final = 2
 
@@ -53,7 +58,7 @@ class _Wish:
     refs: set[str]
     #: What the page says of them that was not known to be stored.
     news: Mapping[str, Described]
-    numbers: dict[str, int] | None = None
+    numbers: Mapping[str, int] | None = None
 
 
 class Committer:
@@ -67,10 +72,10 @@ class Committer:
         self._wishes: list[_Wish] = []
         self.book = AssetBook()
 
-    async def learn_assets(self, network: str, refs: set[str], known: Sequence[Asset]) -> dict[str, int]:
+    async def learn_assets(self, network: str, refs: set[str], known: Sequence[Asset]) -> Mapping[str, int]:
         """Number these assets and keep what is said about them, in a short transaction of its own."""
         numbers, news = self.book.numbers(network, refs), self.book.news(network, known)
-        if len(numbers) == len(refs) and not news:
+        if numbers.keys() >= refs and not news:
             return numbers
         wish = _Wish(network, refs, news)
         self._wishes.append(wish)
@@ -90,7 +95,8 @@ class Committer:
         for network in {wish.network for wish in batch}:
             wishes = [wish for wish in batch if wish.network == network]
             refs = set[str]().union(*(wish.refs for wish in wishes))
-            known = self.book.numbers(network, refs)
+            remembered = self.book.numbers(network, refs)
+            known = {ref: remembered[ref] for ref in refs if ref in remembered}
             told = {ref: entry for wish in wishes for ref, entry in wish.news.items()}
             news = self.book.still_news(network, told)
             async with self._database.transaction() as connection:
@@ -100,7 +106,7 @@ class Committer:
             self.book.remember(network, learned.all, digests)
             numbers = every.all
             for wish in wishes:
-                wish.numbers = {ref: numbers[ref] for ref in wish.refs}
+                wish.numbers = numbers
 
     async def commit(self, work: Work) -> list[WatchVerdict]:
         """Return when the page is durable, with the verdicts if its crawl was published.
@@ -114,10 +120,16 @@ class Committer:
     async def run(self) -> None:
         """Commit until cancelled."""
         while True:
-            batch = [await self._queue.get()]
+            await self._commit_batch(await self._gather())
+
+    async def _gather(self) -> list[Work]:
+        batch, quiet = [await self._queue.get()], 0
+        while len(batch) < _GATHERED and quiet < _QUIET_TURNS:
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if self._queue.empty() else 0
             while len(batch) < BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
-            await self._commit_batch(batch)
+        return batch
 
     async def _commit_batch(self, batch: Sequence[Work]) -> None:
         try:

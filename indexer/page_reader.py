@@ -21,8 +21,9 @@ from indexer.store import bodies, pages
 from indexer.store.bodies import Body
 from indexer.store.crawls import Claim
 from indexer.store.database import Database
-from indexer.store.packing import pack_page
+from indexer.store.packing import AtHand, pack_page
 from indexer.store.pages import EarlierBody, Rejected
+from indexer.store.patches import CutBody
 
 #: An API that needs more look-ups than this for one list is not teaching, it is looping.
 _MOST_LOOKUPS: Final = 32
@@ -122,21 +123,28 @@ class PageReader:
                 return PageRead(page, known.items, packed, steady.sha256, recognised=True)
             compared = await self._compare(walk, fetched)
             if compared is not None:
-                packed = await self._pack(walk, body, steady)
-                return PageRead(compared[0], compared[1], packed, steady.sha256, compared=True)
+                page, rows = compared
+                packed = await self._pack(walk, body, steady, rows)
+                return PageRead(page, len(rows), packed, steady.sha256, compared=True)
         page = await self._parse(walk, fetched)
         items = len(page.holdings) + len(page.unreadable) + page.not_held
         return PageRead(page, items, await self._pack(walk, body, steady), steady.sha256)
 
-    async def _pack(self, walk: Walk, body: bytes, steady: Steady) -> Body:
+    async def _pack(self, walk: Walk, body: bytes, steady: Steady, rows: Sequence[bytes] = ()) -> Body:
         part_on, number = walk.held.part_on, walk.pages + 1
         earlier = None if walk.earlier is None else walk.earlier.page_kept_in(part_on, number)
-        at_hand = walk.earlier_bodies
-        stored = at_hand[number - 1].stored if at_hand and number <= len(at_hand) else None
-        return await pack_page(self._database, part_on, body, steady, earlier, stored)
+        known = walk.earlier_bodies
+        at_hand = None
+        if known and number <= len(known):
+            cut = None
+            if walk.comparison is not None and rows:
+                before = walk.comparison.pages[number - 1].split.rows
+                cut = (CutBody(known[number - 1].body, before), CutBody(body, rows))
+            at_hand = AtHand(known[number - 1].stored, cut)
+        return await pack_page(self._database, part_on, body, steady, earlier, at_hand)
 
-    async def _compare(self, walk: Walk, fetched: Fetched) -> tuple[Page, int] | None:
-        """What the last published list does not say, and how many rows there are; None: read it whole."""
+    async def _compare(self, walk: Walk, fetched: Fetched) -> tuple[Page, Sequence[bytes]] | None:
+        """What the last published list does not say, and all rows of the page; None: read it whole."""
         comparison = walk.comparison or await self._begin_comparison(walk)
         split = None if comparison is None else self._source.split(fetched.answer.body)
         if comparison is None or split is None or walk.facts != comparison.facts:
@@ -152,7 +160,7 @@ class PageReader:
             walk.give_up_comparing()
             return None
         await self._check_progress(walk, fetched, page)
-        return page, len(split.rows)
+        return page, split.rows
 
     async def _begin_comparison(self, walk: Walk) -> Comparison | None:
         """The last published list as rows, passed over as far as this one repeated it."""

@@ -8,7 +8,6 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -114,9 +113,25 @@ def split_page(body: bytes) -> SplitPage | None:
     return SplitPage(list(map(bytes, answer.asset_holdings)), b'{"asset-holdings":[', after)
 
 
-@lru_cache(maxsize=_REMEMBERED_ASSETS)
-def _describe(asset_id: int, params: bytes) -> tuple[str, Asset | None] | None:
+_Described = tuple[str, Asset | None] | None
+
+#: By asset: the bytes that described it last, and what they say. Comparing them costs less than hashing them.
+_remembered: dict[int, tuple[bytes, _Described]] = {}
+
+
+def _describe(asset_id: int, params: bytes) -> _Described:
     """The asset in these bytes, if they describe one or are absent; None when they are unusual."""
+    remembered = _remembered.get(asset_id)
+    if remembered is not None and remembered[0] == params:
+        return remembered[1]
+    if len(_remembered) >= _REMEMBERED_ASSETS:
+        _remembered.clear()
+    described = _read_params(asset_id, params)
+    _remembered[asset_id] = (params, described)
+    return described
+
+
+def _read_params(asset_id: int, params: bytes) -> _Described:
     asset_ref = str(asset_id)
     if params in (b"", b"null"):
         return asset_ref, None

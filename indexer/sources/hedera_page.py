@@ -199,6 +199,7 @@ def _check_order(cursor: Cursor | None, positions: list[_Position | None]) -> _P
     return last
 
 
+@lru_cache(maxsize=1024)
 def _cursor_position(cursor: str) -> _Position | None:
     """The row a cursor stands on, where it says so plainly; None where it cannot be told."""
     tokens, serials = _lower_bounds(cursor, "token.id"), _lower_bounds(cursor, "serialnumber")

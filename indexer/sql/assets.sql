@@ -1,7 +1,13 @@
 -- name: find_assets
--- Numbers of assets that are known already.
-SELECT asset_ref, asset_id FROM ledger.asset
-WHERE network = %(network)s AND asset_ref = ANY(%(refs)s)
+-- Numbers of assets that are known already. One look into the index for each (LIMIT keeps it so): with few statistics
+-- the planner would rather read all assets.
+SELECT n.asset_ref, known.asset_id
+FROM unnest(%(refs)b::text[]) AS n (asset_ref)
+CROSS JOIN LATERAL (
+    SELECT a.asset_id FROM ledger.asset AS a
+    WHERE a.network = %(network)s AND a.asset_ref = n.asset_ref
+    LIMIT 1
+) AS known
 
 -- name: insert_assets
 -- Only the missing, in key order: opposite orders deadlock, no-op upserts burn numbers.
@@ -13,9 +19,12 @@ ON CONFLICT (network, asset_ref) DO NOTHING
 RETURNING asset_ref, asset_id
 
 -- name: find_details
--- Digests of the descriptions that are stored.
-SELECT asset_id, digest FROM ledger.asset_detail
-WHERE asset_id = ANY(%(assets)s)
+-- Digests of the descriptions that are stored, looked up one by one as well.
+SELECT n.asset_id, known.digest
+FROM unnest(%(assets)b::bigint[]) AS n (asset_id)
+CROSS JOIN LATERAL (
+    SELECT d.digest FROM ledger.asset_detail AS d WHERE d.asset_id = n.asset_id LIMIT 1
+) AS known
 
 -- name: copy_details
 -- Descriptions of assets that this very transaction inserted: there can be no others.

@@ -6,7 +6,7 @@ assets come again with every crawl.
 
 import hashlib
 import weakref
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,9 +58,11 @@ class AssetBook:
             ref: entry for ref, entry in described.items() if digests.get(numbers.get(ref, 0)) != entry[1]
         }
 
-    def numbers(self, network: str, refs: Iterable[str]) -> dict[str, int]:
-        """The remembered numbers among these."""
+    def numbers(self, network: str, refs: Set[str]) -> Mapping[str, int]:
+        """The remembered numbers of these; of others too, where all of these are remembered."""
         numbers = self._numbers.get(network, {})
+        if numbers.keys() >= refs:
+            return numbers  # what is forgotten later stays in it: a new one is begun then
         return {ref: numbers[ref] for ref in refs if ref in numbers}
 
     def remember(self, network: str, numbers: Mapping[str, int], digests: Mapping[int, bytes]) -> None:

@@ -1,8 +1,9 @@
 """Bodies: exact bytes as they are stored, and exact bytes again. Pure.
 
-A body is stored once per content and month: whole (`zstd`, or `none` where that is shorter), or as a `delta`,
-which is zstd with the same page's earlier body as its dictionary. Behind every delta stands a whole body of
-the same month, at most `MOST_DEPTH` steps away. A page that repeats a body but for one number keeps a splice.
+A body is stored once per content and month: whole (`zstd`, or `none` where that is shorter), or as what is
+new beside the same page's earlier body: a `patch` where both were cut into rows, else a `delta`, which is
+zstd with the earlier body as its dictionary. Behind each of those stands a whole body of the same month, at
+most `MOST_DEPTH` steps away. A page that repeats a body but for one number keeps a splice.
 """
 
 import hashlib
@@ -15,13 +16,14 @@ import zstandard
 
 from indexer.errors import BadPage
 from indexer.recognition import KnownPage, Steady
+from indexer.store.patches import CutBody, apply_patch, make_patch
 
 _COMPRESSOR: Final = zstandard.ZstdCompressor(level=3)
 
-#: Steps from a delta to the whole body behind it, at most: what reading one page may cost.
+#: Steps from a body to the whole one behind it, at most: what reading one page may cost.
 MOST_DEPTH: Final = 12
 
-#: A delta that is not this much shorter than the whole body behind it starts a new whole one.
+#: What is new and not this much shorter than the whole body behind it starts a new whole one.
 _WORTH: Final = 0.5
 
 #: A splice: where it begins, how many bytes of the body it replaces; the replacement follows.
@@ -37,11 +39,11 @@ class Body:
 
     #: Of the stored body.
     sha256: bytes
-    codec: Literal["none", "zstd", "delta"]
+    codec: Literal["none", "zstd", "delta", "patch"]
     length: int
     #: None: this body is stored already.
     stored: bytes | None
-    #: The body a delta was made against, and the steps from here to a whole one.
+    #: The body a delta or a patch was made against, and the steps from here to a whole one.
     base_sha256: bytes | None = None
     depth: int = 0
     #: Where the page differs from the body in one place: that place, and the SHA-256 of the page.
@@ -67,11 +69,24 @@ def pack_known(body: bytes, sha256: bytes, steady: Steady, known: KnownPage) -> 
     return Body(known.body_sha256, "none", known.body_length, None, splice=splice, exact_sha256=sha256)
 
 
-def pack_changed(body: bytes, sha256: bytes, base: "StoredBody | None", base_sha256: bytes) -> Body:
-    """A page that says something else than the stored ``base``: what is new about it, where that is short."""
+def pack_changed(
+    body: bytes,
+    sha256: bytes,
+    base: "StoredBody | None",
+    base_sha256: bytes,
+    cut: tuple[CutBody, CutBody] | None = None,
+) -> Body:
+    """A page that says something else than the stored ``base``: what is new about it, where that is short.
+
+    ``cut``: the exact bytes of the base and this body with their rows, where both have any.
+    """
     if base is None:
         return pack(body, sha256)
     whole = base.whole
+    if base.depth < MOST_DEPTH:
+        patch = None if cut is None else make_patch(*cut)
+        if patch is not None and len(patch) <= len(whole.stored) * _WORTH:
+            return Body(sha256, "patch", len(body), patch, base_sha256, base.depth + 1)
     earlier, name, depth = base, base_sha256, base.depth + 1
     if depth > MOST_DEPTH and base.whole_sha256 is not None:
         earlier, name, depth = whole, base.whole_sha256, 1
@@ -98,9 +113,9 @@ class StoredBody:
     codec: str
     length: int
     stored: bytes
-    #: The body a delta was made against.
+    #: The body a delta or a patch was made against.
     base: "StoredBody | None" = None
-    #: SHA-256 of the whole body behind a delta, where it is known.
+    #: SHA-256 of the whole body behind it, where it is known.
     whole_sha256: bytes | None = None
 
     @property
@@ -120,7 +135,9 @@ class StoredBody:
         if self.codec == "zstd":
             return zstandard.ZstdDecompressor().decompress(self.stored, max_output_size=self.length)
         if self.base is None:
-            raise ValueError("the body behind a delta is gone")
+            raise ValueError("the body behind this one is gone")
+        if self.codec == "patch":
+            return apply_patch(self.base.unpack(), self.stored)
         dictionary = zstandard.ZstdCompressionDict(
             self.base.unpack(), dict_type=zstandard.DICT_TYPE_RAWCONTENT
         )

@@ -1,11 +1,22 @@
 """How a page's bytes are kept: what is new in them, where the same page is known from the same month."""
 
+from dataclasses import dataclass
 from datetime import date
 
 from indexer.recognition import KnownPage, Steady
 from indexer.store import bodies, pages
 from indexer.store.bodies import Body, StoredBody
 from indexer.store.database import Database
+from indexer.store.patches import CutBody
+
+
+@dataclass(frozen=True, slots=True)
+class AtHand:
+    """The earlier body as it is in memory."""
+
+    stored: StoredBody
+    #: That body and the new one with their rows, where they were compared.
+    cut: tuple[CutBody, CutBody] | None = None
 
 
 async def pack_page(
@@ -14,7 +25,7 @@ async def pack_page(
     body: bytes,
     steady: Steady,
     earlier: KnownPage | None,
-    at_hand: StoredBody | None,
+    at_hand: AtHand | None,
 ) -> Body:
     """Pack a page; ``earlier`` is the page of its number in the last published list, ``at_hand`` its body."""
     sha256 = steady.whole_sha256
@@ -28,5 +39,6 @@ async def pack_page(
         async with database.connection() as connection:
             return await pages.read_body(connection, part_on, earlier.body_sha256)
 
-    base = at_hand or await database.steadily(read)
-    return bodies.pack_changed(body, sha256, base, earlier.body_sha256)
+    if at_hand is not None:
+        return bodies.pack_changed(body, sha256, at_hand.stored, earlier.body_sha256, at_hand.cut)
+    return bodies.pack_changed(body, sha256, await database.steadily(read), earlier.body_sha256)

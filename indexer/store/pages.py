@@ -259,6 +259,8 @@ class EarlierBody:
     """A page of the last published list: its body as it is stored, and its exact bytes."""
 
     stored: StoredBody
+    #: The stored body unpacked, and the page it is kept for: they differ where that has a splice.
+    body: bytes
     exact: bytes
 
 
@@ -271,5 +273,6 @@ async def read_earlier(connection: Connection, known: KnownList) -> list[Earlier
     for splice, *chain in await cursor.fetchall():
         stored = stored_body(*chain)
         if stored is not None:
-            found.append(EarlierBody(stored, apply_splice(stored.unpack(), splice)))
+            body = stored.unpack()
+            found.append(EarlierBody(stored, body, apply_splice(body, splice)))
     return found

@@ -154,17 +154,17 @@ CREATE TABLE ledger.raw_body (
     body BYTEA NOT NULL,
     CONSTRAINT raw_body_pkey PRIMARY KEY (part_on, sha256),
     CONSTRAINT raw_body_sha256_has_32_bytes CHECK (octet_length(sha256) = 32),
-    CONSTRAINT raw_body_codec_is_known CHECK (codec IN ('none', 'zstd', 'delta')),
-    CONSTRAINT raw_body_delta_has_a_base CHECK ((codec = 'delta') = (base_sha256 IS NOT NULL)),
-    CONSTRAINT raw_body_delta_has_a_depth CHECK ((codec = 'delta') = (depth > 0) AND depth BETWEEN 0 AND 12),
+    CONSTRAINT raw_body_codec_is_known CHECK (codec IN ('none', 'zstd', 'delta', 'patch')),
+    CONSTRAINT raw_body_delta_has_a_base CHECK ((codec IN ('delta', 'patch')) = (base_sha256 IS NOT NULL)),
+    CONSTRAINT raw_body_delta_has_a_depth CHECK ((codec IN ('delta', 'patch')) = (depth > 0) AND depth BETWEEN 0 AND 12),
     CONSTRAINT raw_body_length_is_not_negative CHECK (length >= 0)
 ) PARTITION BY RANGE (part_on);
 
 COMMENT ON TABLE ledger.raw_body IS 'Exact answer bytes after content decoding, stored once per content and month.';
 COMMENT ON COLUMN ledger.raw_body.part_on IS 'Partition key, from the crawl.';
 COMMENT ON COLUMN ledger.raw_body.sha256 IS 'SHA-256 of the exact bytes.';
-COMMENT ON COLUMN ledger.raw_body.codec IS 'How `body` is stored: none, zstd or delta.';
-COMMENT ON COLUMN ledger.raw_body.base_sha256 IS 'Body a delta was made against: zstd with it as dictionary.';
+COMMENT ON COLUMN ledger.raw_body.codec IS 'How `body` is stored: none, zstd, delta or patch.';
+COMMENT ON COLUMN ledger.raw_body.base_sha256 IS 'Body that a delta or a patch was made against.';
 COMMENT ON COLUMN ledger.raw_body.depth IS 'Bodies it stands on; 0: none.';
 COMMENT ON COLUMN ledger.raw_body.length IS 'Length of the exact bytes.';
 COMMENT ON COLUMN ledger.raw_body.body IS 'The exact bytes, compressed by the client.';

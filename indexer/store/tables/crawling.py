@@ -176,17 +176,19 @@ raw_body: Final = Table(
     metadata,
     Column("part_on", Date, primary_key=True, comment="Partition key, from the crawl."),
     Column("sha256", LargeBinary, primary_key=True, comment="SHA-256 of the exact bytes."),
-    Column("codec", Text, nullable=False, comment="How `body` is stored: none, zstd or delta."),
-    Column("base_sha256", LargeBinary, comment="Body a delta was made against: zstd with it as dictionary."),
+    Column("codec", Text, nullable=False, comment="How `body` is stored: none, zstd, delta or patch."),
+    Column("base_sha256", LargeBinary, comment="Body that a delta or a patch was made against."),
     Column(
         "depth", SmallInteger, nullable=False, server_default="0", comment="Bodies it stands on; 0: none."
     ),
     Column("length", Integer, nullable=False, comment="Length of the exact bytes."),
     Column("body", LargeBinary, nullable=False, comment="The exact bytes, compressed by the client."),
     CheckConstraint("octet_length(sha256) = 32", name="sha256_has_32_bytes"),
-    CheckConstraint("codec IN ('none', 'zstd', 'delta')", name="codec_is_known"),
-    CheckConstraint("(codec = 'delta') = (base_sha256 IS NOT NULL)", name="delta_has_a_base"),
-    CheckConstraint("(codec = 'delta') = (depth > 0) AND depth BETWEEN 0 AND 12", name="delta_has_a_depth"),
+    CheckConstraint("codec IN ('none', 'zstd', 'delta', 'patch')", name="codec_is_known"),
+    CheckConstraint("(codec IN ('delta', 'patch')) = (base_sha256 IS NOT NULL)", name="delta_has_a_base"),
+    CheckConstraint(
+        "(codec IN ('delta', 'patch')) = (depth > 0) AND depth BETWEEN 0 AND 12", name="delta_has_a_depth"
+    ),
     CheckConstraint("length >= 0", name="length_is_not_negative"),
     postgresql_partition_by="RANGE (part_on)",
     comment="Exact answer bytes after content decoding, stored once per content and month.",
