@@ -19,6 +19,8 @@ _COLLECTED: Final = 50_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `indexer` with these arguments (default: the process's own) and return the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] in (["run"], ["work"]):
+        end_when_told()
     gc.set_threshold(_COLLECTED)
     try:
         return run_command(given)
@@ -32,6 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         # Before a process ends, Python looks for garbage among all it has loaded. It may end with it instead.
         gc.freeze()
+
+
+def end_when_told() -> None:
+    """Let SIGTERM and SIGINT end the process well: until a daemon works there is nothing to put in order."""
+    import os
+    import signal
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: os._exit(0))
 
 
 def run_command(given: Sequence[str]) -> int:

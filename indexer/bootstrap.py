@@ -82,7 +82,7 @@ def read_worker_setup(path: Path | None) -> "Setup":
     from indexer.reload import Setup
 
     config = read_config(path)
-    return Setup(config, build_sources(config), ())
+    return Setup(config, build_sources(config), None)
 
 
 def look_at_files(config: Config) -> "Fingerprint":

@@ -13,7 +13,7 @@ from typing import Final
 import psycopg
 
 from indexer.crashpoints import reached
-from indexer.errors import BadPage, WalkMoved
+from indexer.errors import BadPage, PublishTooSlow, WalkMoved
 from indexer.lists import FinishedCrawl, NeedsWholeList
 from indexer.publish import publish
 from indexer.records import Asset
@@ -25,6 +25,9 @@ from indexer.store.pages import Advanced, RawPage
 
 #: Pages in one transaction at most. 16 to 64 measured alike; fewer keeps the locks short.
 BATCH: Final = 32
+
+#: A publish that takes longer is given up. Others wait for it.
+_LONGEST_PUBLISH_SECONDS: Final = 600
 
 #: Fewer pages than this wait for those that are being read at this moment, until the event loop has had
 #: nothing to do for so many turns: a transaction costs nearly the same for one page as for many.
@@ -141,7 +144,7 @@ class Committer:
             await self._commit_batch(batch)
             return
         except Exception as error:  # noqa: BLE001  whatever it is, somebody waits for it
-            if len(batch) == 1:
+            if len(batch) == 1 and not (isinstance(error, PublishTooSlow) and _allow_longer(batch[0], error)):
                 _fail(batch[0], _translated(error))
                 return
             for work in batch:
@@ -177,6 +180,14 @@ async def _check_window(connection: Connection, work: Work, advanced: Advanced) 
         raise WalkMoved(f"its pages span {took.total_seconds():.0f} s, more than its window allows", "window")
     if work.finished is not None:
         await crawls.grow_windows(connection, list(work.finished.covered.values()), took * 1.5)
+
+
+def _allow_longer(work: Work, slow: PublishTooSlow) -> bool:
+    """Let a list that takes so long name a later instant. False: nothing takes as long as that."""
+    if work.finished is None or slow.seconds > _LONGEST_PUBLISH_SECONDS:
+        return False
+    work.finished.lead = timedelta(seconds=slow.seconds)
+    return True
 
 
 def _fail(work: Work, error: BaseException) -> None:

@@ -55,6 +55,11 @@ class ClockWentBack(IndexerError):
 class PublishTooSlow(IndexerError):
     """A publish took so long that answers given meanwhile would change. Nothing was written."""
 
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        #: From choosing its instant to its last statement.
+        self.seconds = seconds
+
 
 class WalkMoved(IndexerError):
     """What the pages show is not one list of one moment: begin again at page 1."""

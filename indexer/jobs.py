@@ -18,7 +18,7 @@ from indexer.sources.base import Source
 from indexer.store import pages, passes, watching
 from indexer.store.database import Database
 from indexer.store.passes import Outcome, Selected
-from indexer.store.watching import WantedSource, WantedWatch, WatchlistChange
+from indexer.store.watching import WantedSource, WatchlistChange
 from indexer.watchlist import WatchEntry
 
 _log = structlog.get_logger()
@@ -50,28 +50,18 @@ async def apply_watchlist(
     wanted_sources = [
         WantedSource(name, source.network, _origin(config, name)) for name, source in sources.items()
     ]
-    wanted = [
-        WantedWatch(
-            entry.source,
-            sources[entry.source].network,
-            entry.address,
-            entry.scope,
-            entry.label,
-            entry.tags,
-            entry.every,
-        )
-        for entry in entries
-    ]
 
     async def write() -> WatchlistChange:
         async with database.transaction() as connection:
-            change = await watching.apply(connection, wanted_sources, wanted)
+            change = await watching.apply(connection, wanted_sources, entries)
             reached("watchlist_written")
             return change
 
     change = await database.steadily(write)
-    if change.added or change.removed:
-        _log.info("watchlist applied", added=change.added, removed=change.removed)
+    for word in ("added", "removed", "changed"):
+        named = getattr(change, word)
+        if named.count:
+            _log.info(f"watches {word}", count=named.count, watches=str(named))
     return change
 
 

@@ -30,7 +30,7 @@ class Walk:
     pages: int
     #: It was asked to hand its crawl back.
     steps_back: bool = False
-    #: Its page is being committed: it asks nothing meanwhile.
+    #: Its answer is being read and committed: it asks nothing meanwhile.
     waits: bool = False
 
     @property
@@ -84,7 +84,7 @@ class Lanes:
                 walk.pages = page
 
     def see_waiting(self, crawl_id: int, waits: bool) -> None:
-        """A walk waits for a commit, and another may ask meanwhile; or it does so no more."""
+        """A walk has an answer in hand, and another may ask meanwhile; or it may ask again."""
         for walk in self.walks.values():
             if walk.claim.crawl_id == crawl_id:
                 walk.waits = waits

@@ -84,6 +84,8 @@ class FinishedCrawl:
     repeats_crawl: int | None = None
     #: What is new and gone, where every page was compared with the last published list.
     delta: Delta | None = None
+    #: How far ahead of the clock its instant is named: publishing takes that long, as was seen.
+    lead: timedelta = timedelta(0)
 
 
 @dataclass(slots=True)
@@ -113,7 +115,16 @@ class FoldedList:
             and self.known.unreadable == 0
             and self.summary.unkeyed == 0
             and not self.advanced.moved
+            and not self.lag
         )
+
+    @property
+    def lag(self) -> int:
+        """How many blocks before a list that is known already this one was told; 0: it was not."""
+        first, last = self.advanced.height_from, self.advanced.height_to
+        if self.known.height is None or first is None or last is None:
+            return 0
+        return max(0, self.known.height - min(first, last))
 
     @property
     def drifted(self) -> bool:

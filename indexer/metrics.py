@@ -79,7 +79,11 @@ class Metrics:
         self.has_room = gauge("indexer_claiming_allowed", "0: crawling pauses for want of free space.")
         self.free_bytes = gauge("indexer_free_space_bytes", "Free on the disk of the database.")
         self.floor_bytes = gauge("indexer_free_space_floor_bytes", "Crawling pauses below this.")
-        self.pool = gauge("indexer_database_pool", "Connections of this process.", "state")
+        self.pool = gauge(
+            "indexer_database_pool",
+            "Connections of this process, but for the one that says it lives.",
+            "state",
+        )
         self.database_up = gauge("indexer_database_up", "1: the database answers.")
         build = gauge("indexer_build_info", "What runs here.", "version", "python")
         build.labels(version=__version__, python=platform.python_version()).set(1)

@@ -169,8 +169,7 @@ class PageReader:
         size = sum(page.body_length for page in known.pages)
         if not known.recognisable or self._source.absences_needed != 1 or not 0 < size <= _COMPARED_BYTES:
             return None
-        if walk.earlier_bodies is None:
-            walk.earlier_bodies = await self._database.steadily(lambda: self._read_earlier(known))
+        walk.earlier_bodies = await self._database.steadily(lambda: self._read_earlier(known))
         questions = [
             Question(
                 tuple(walk.held.addresses),

@@ -58,12 +58,21 @@ async def prune(database: Database, keep: timedelta, *, dry_run: bool) -> Pruned
     return Pruned(limits.kept_from, dropped.months, dropped.pages, dropped.bodies, crawls, passes, folded)
 
 
-async def fold(database: Database) -> int:
+async def fold(database: Database, *, dry_run: bool) -> int:
     """Fold unchanged crawls only; returns how many, per watch. Raises DatabaseUnavailable."""
+    if dry_run:
+        return await database.steadily(lambda: _count_foldable(database))
     folded = await runs.fold_unchanged(database)
     if folded:
         await database.steadily(lambda: runs.give_space_back(database))
     return folded
+
+
+async def _count_foldable(database: Database) -> int:
+    async with database.transaction() as connection:
+        await store.allow_time(connection)
+        snapshots, _ = await runs.find_foldable(connection)
+    return snapshots
 
 
 async def fold_new(database: Database) -> int:
@@ -90,6 +99,7 @@ async def _drop_months(database: Database, keep: timedelta) -> tuple[Limits, _Ra
         await store.lock_pruning(connection)
         limits = await store.read_limits(connection, keep)
         months = tuple(await store.list_months(connection, limits))
+        await store.allow_time(connection)
         raw = _Raw(months, *await store.count_raw(connection, limits))
         await store.drop_raw(connection, limits)
     return limits, raw
@@ -120,11 +130,15 @@ async def _delete_passes(database: Database, limits: Limits) -> int:
 
 async def _tell(database: Database, keep: timedelta) -> Pruned:
     async with database.transaction() as connection:
+        await store.allow_time(connection)
         limits = await store.read_limits(connection, keep)
         months = tuple(await store.list_months(connection, limits))
-        pages, bodies = await store.count_raw(connection, limits)
-        crawls: list[int] = []
-        while found := await store.find_crawls(connection, limits, crawls[-1] if crawls else 0, _BATCH):
-            crawls += found
-        passes = await store.count_passes(connection, limits, crawls)
-    return Pruned(limits.kept_from, months, pages, bodies, len(crawls), passes)
+        # Folding comes first: what it takes away is not taken away again.
+        snapshots, folded = await runs.find_foldable(connection)
+        pages, bodies = await store.count_raw(connection, limits, folded)
+        ended: list[int] = []
+        while found := await store.find_crawls(connection, limits, ended[-1] if ended else 0, _BATCH):
+            ended += found
+        crawls = set(ended).difference(folded)
+        passes = await store.count_passes(connection, limits, [*crawls, *folded])
+    return Pruned(limits.kept_from, months, pages, bodies, len(crawls), passes, snapshots)

@@ -3,8 +3,9 @@
 Everything happens inside the transaction of the connection that is passed in. Replay is the same fold.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final
 
@@ -18,6 +19,10 @@ from indexer.store.database import Connection
 from indexer.store.history import Believed, DeltaRow, Measured, SnapshotRow
 from indexer.store.pages import Advanced
 from indexer.verdict import Evidence, Verdict, Witness, is_outage, judge
+
+#: From the instant of a publish to its commit. `report.settled_until` promises it: later, and answers that
+#: were given meanwhile would change.
+LONGEST = timedelta(seconds=30)
 
 #: Ends by drift after which a list that still moves is published as `drifted`.
 DRIFT_RESTARTS: Final = 2
@@ -72,9 +77,8 @@ async def publish_lists(
 async def _judge(connection: Connection, lists: Sequence[FoldedList], forced: frozenset[int]) -> None:
     if not lists:
         return
-    for item in lists:
-        if item.drifted and item.crawl.claim.drift_restarts < DRIFT_RESTARTS and not forced:
-            raise WalkMoved("the list moved while it was paged", "drift")
+    if not forced:
+        _begin_again(lists)
     measured = await _measure(connection, lists)
     for item in lists:
         item.measured = measured[item.known.watch_id]
@@ -87,6 +91,14 @@ async def _judge(connection: Connection, lists: Sequence[FoldedList], forced: fr
     surprising = [item for item in lists if item.delta is not None and item.verdict.kind != "publish"]
     if surprising:
         raise NeedsWholeList([item.advanced.crawl_id for item in surprising])
+
+
+def _begin_again(lists: Sequence[FoldedList]) -> None:
+    """Lists that moved, or came from a node that lags behind, are asked for again while that may help."""
+    for item in lists:
+        if (item.drifted or item.lag) and item.crawl.claim.drift_restarts < DRIFT_RESTARTS:
+            moved = "the list moved while it was paged"
+            raise WalkMoved(f"the node lags {item.lag} blocks behind" if item.lag else moved, "drift")
 
 
 async def _measure(connection: Connection, lists: Sequence[FoldedList]) -> dict[int, Measured]:
@@ -117,9 +129,10 @@ async def _evidence(connection: Connection, item: FoldedList, measured: Measured
         readable=measured.readable,
         unreadable=measured.unreadable + item.summary.unkeyed,
         missing=measured.missing,
-        witnessed=measured.witnessed,
+        witnessed=0 if known.witness_lags else measured.witnessed,
         witness=witness,
         outage=outage,
+        lag=item.lag,
     )
 
 
@@ -128,7 +141,8 @@ async def _merge(connection: Connection, lists: Sequence[FoldedList], changing: 
     judged = [item for item in lists if item.verdict.kind != "fail"]
     if not judged:
         return
-    instant = await history.choose_instant(connection, max(_latest(item) for item in judged))
+    lead = max(item.crawl.lead for item in judged)
+    instant = await history.choose_instant(connection, max(_latest(item) for item in judged), lead)
     await _change_history(connection, [item for item in changing if item.verdict.kind == "publish"], instant)
     reached("history_changed")
     await _write_prices(connection, [item for item in lists if item.verdict.kind == "publish"])
@@ -147,8 +161,16 @@ async def _merge(connection: Connection, lists: Sequence[FoldedList], changing: 
         )
     if resolved:
         await history.drop_testimony(connection, [item.known.witness or 0 for item in resolved])
-    if await history.is_too_old(connection, instant):
-        raise PublishTooSlow("publishing took more than 30 s and was rolled back")
+    await _await_instant(connection, instant, lead)
+
+
+async def _await_instant(connection: Connection, instant: datetime, lead: timedelta) -> None:
+    """Let the instant come, if it was ahead of the clock; refuse to commit long after it."""
+    age = await history.measure_age(connection, instant)
+    if age > LONGEST:
+        seconds = (lead + age).total_seconds()
+        raise PublishTooSlow(f"publishing took {seconds:.0f} s and was rolled back", seconds)
+    await asyncio.sleep(max(-age.total_seconds(), 0))
 
 
 def _latest(item: FoldedList) -> datetime:

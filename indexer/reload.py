@@ -1,11 +1,12 @@
 """Live configuration: notices that files changed, reads them, and says what is different. Applies nothing.
 
-An invalid or empty set is refused whole and the old one stays. Values never appear in what is told, only
+An invalid or empty set is refused whole and the old one stays. Which watches are different, the database
+finds when they are applied; then they are kept nowhere else. Values never appear in what is told, only
 names: a file may hold a key in the wrong place.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Final
 
@@ -16,9 +17,6 @@ from indexer.watchlist import WatchEntry
 
 #: What a running process cannot change: it holds a connection, a socket, a lease by them.
 FIXED: Final = ("database.url", "database.data_dir", "daemon.listen", "daemon.lease")
-
-#: More names than this are counted.
-_MOST_NAMED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,8 @@ class Setup:
 
     config: Config
     sources: Mapping[str, Source]
-    entries: tuple[WatchEntry, ...]
+    #: None: no watchlist is read here, or it is in the database already.
+    entries: tuple[WatchEntry, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +54,6 @@ class Refused:
 class Changed:
     """The files say something else now."""
 
-    setup: Setup
-    #: Watches by name: `hedera 0.0.1001`.
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-    changed: tuple[str, ...]
     #: Configuration keys that are different and in force from now on.
     keys: tuple[str, ...]
     #: Keys that are different and need a restart: their old values stay.
@@ -96,12 +90,14 @@ class Reloader:
         return self._take(found)
 
     def _take(self, found: Setup) -> Changed:
-        before = self.setup
-        config, kept = keep_fixed(before.config, found.config)
+        before = self.setup.config
+        config, kept = keep_fixed(before, found.config)
         self.setup = Setup(config, found.sources, found.entries)
-        added, removed, changed = compare_entries(before.entries, found.entries)
-        keys = tuple(sorted(set(list_differences(before.config, config))))
-        return Changed(self.setup, added, removed, changed, keys, kept)
+        return Changed(tuple(sorted(set(list_differences(before, config)))), kept)
+
+    def forget_entries(self) -> None:
+        """They are in the database; a hundred thousand would be most of what a daemon holds in memory."""
+        self.setup = replace(self.setup, entries=None)
 
 
 def keep_fixed(before: Config, found: Config) -> tuple[Config, tuple[str, ...]]:
@@ -132,42 +128,3 @@ def list_differences(before: object, after: object, name: str = "") -> Iterator[
             yield from list_differences(before.get(key), after.get(key), f"{name}.{key}")
     else:
         yield name
-
-
-def compare_entries(
-    before: Sequence[WatchEntry], after: Sequence[WatchEntry]
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Watches that came, that left, and whose label, tags or interval changed."""
-    # One index of the two: lists may be long, and what a reload takes is not given back.
-    rest = {_key(entry): entry for entry in before}
-    added: list[_Key] = []
-    changed: list[_Key] = []
-    for entry in after:
-        old = rest.pop(_key(entry), None)
-        if old is None:
-            added.append(_key(entry))
-        elif _told(old) != _told(entry):
-            changed.append(_key(entry))
-    return _name(added), _name(list(rest)), _name(changed)
-
-
-_Key = tuple[str, str, str]
-
-
-def _key(entry: WatchEntry) -> _Key:
-    return entry.source, entry.address, entry.scope
-
-
-def _told(entry: WatchEntry) -> tuple[object, ...]:
-    return entry.label, entry.tags, entry.every
-
-
-def _name(keys: Sequence[_Key]) -> tuple[str, ...]:
-    return tuple(" ".join(part for part in key if part) for key in keys)
-
-
-def abbreviate(names: Sequence[str]) -> str:
-    """The names for a log line, or how many more there are."""
-    shown = ", ".join(names[:_MOST_NAMED])
-    rest = len(names) - _MOST_NAMED
-    return f"{shown} … and {rest} more" if rest > 0 else shown

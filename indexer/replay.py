@@ -249,10 +249,12 @@ class _Replayer:
             unreadable=0,
             holdings=None,
             crawl_id=None,
+            height=None,
             unheard_of=False,
             carries=True,
             witness=judged.witness,
             witness_age=None,
+            witness_lags=False,
         )
 
     async def _number_assets(

@@ -4,10 +4,10 @@ A release folds the same raw pages again, so what becomes history is exactly wha
 """
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from indexer.config import Config
-from indexer.errors import BadPage, UsageError
+from indexer.errors import BadPage, PublishTooSlow, UsageError
 from indexer.lists import FinishedCrawl
 from indexer.publish import publish_lists
 from indexer.sources.base import Source
@@ -20,6 +20,7 @@ from indexer.store.review import Quarantined
 
 async def release(database: Database, config: Config, sources: Mapping[str, Source], snapshot_id: int) -> str:
     """Believe a quarantined list after all. Returns what happened; raises UsageError when it cannot be."""
+    lead = timedelta(0)
 
     async def write() -> str:
         async with database.publishing() as connection:
@@ -28,11 +29,16 @@ async def release(database: Database, config: Config, sources: Mapping[str, Sour
                 raise UsageError(
                     f"Snapshot {snapshot_id} is older than what is published: reject it instead."
                 )
-            await _publish(connection, found, config, sources)
+            await _publish(connection, found, config, sources, lead)
             return (
                 f"Snapshot {snapshot_id} of {found.address} is history now: {found.pages} pages folded again."
             )
 
+    try:
+        return await database.steadily(write)
+    except PublishTooSlow as slow:
+        # A list that takes so long names a later instant.
+        lead = timedelta(seconds=slow.seconds)
     return await database.steadily(write)
 
 
@@ -60,7 +66,11 @@ async def _unresolved(connection: Connection, snapshot_id: int) -> Quarantined:
 
 
 async def _publish(
-    connection: Connection, found: Quarantined, config: Config, sources: Mapping[str, Source]
+    connection: Connection,
+    found: Quarantined,
+    config: Config,
+    sources: Mapping[str, Source],
+    lead: timedelta,
 ) -> None:
     if found.part_on is None or found.source_id is None:
         raise UsageError(
@@ -74,6 +84,7 @@ async def _publish(
         facts=found.facts or {},
         covered={found.address: found.watch_id},
         rows=None,
+        lead=lead,
     )
     advanced = _as_advanced(found, source.name)
     try:

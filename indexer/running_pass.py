@@ -57,7 +57,7 @@ class RunningPass:
         self._number = number
         self._on_progress = on_progress
         self._current = "starting"
-        #: Crawls that wait for a commit, by source; and who wants to know.
+        #: Crawls whose answer is being read and committed, by source; and who wants to know.
         self._waiting: dict[str, set[int]] = {}
         self._bells: dict[str, asyncio.Event] = {}
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import psycopg
@@ -24,7 +24,7 @@ from indexer.crashpoints import reached
 from indexer.errors import DatabaseError
 from indexer.jobs import Engine, apply_watchlist
 from indexer.metrics import Metrics
-from indexer.reload import Changed, Refused, Reloader, Setup, abbreviate
+from indexer.reload import Changed, Refused, Reloader, Setup
 from indexer.shift import Shift
 from indexer.standing import Standing
 from indexer.upkeep import NoticeBoard, do_upkeep
@@ -82,11 +82,8 @@ class Follower:
     def _tell_plan(self, found: Changed) -> None:
         self.metrics.refused.set(0)
         self.board.set("configuration", None)
-        for word, names in (("added", found.added), ("removed", found.removed), ("changed", found.changed)):
-            if names:
-                _log.info(f"watches {word}", count=len(names), watches=abbreviate(names))
         if found.keys:
-            _log.info("configuration changed", keys=abbreviate(found.keys))
+            _log.info("configuration changed", keys=", ".join(found.keys))
         message = f"Restart to apply: {', '.join(found.kept)}." if found.kept else None
         if message:
             _log.warning("refused: cannot change while running", keys=", ".join(found.kept))
@@ -108,8 +105,8 @@ class Ticker:
 
     follower: Follower
     standing: Standing
-    #: What the database knows; None: it knows nothing yet.
-    applied: Setup | None = None
+    #: What the schedule in the database is made for; None: for nothing yet.
+    applied: Config | None = None
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -179,9 +176,7 @@ class Ticker:
     async def _tick(self) -> None:
         follower = self.follower
         await follower.follow()
-        if self.applied is not follower.reloader.setup:
-            reached("files_reloaded")
-            await self._apply(follower.reloader.setup)
+        await self._apply(follower.reloader)
         await follower.board.sync()
         engine = follower.engine
         made = await due.make_due_crawls(engine.database, engine.config, engine.sources)
@@ -191,21 +186,17 @@ class Ticker:
             follower.shift.ring()
         self.standing.beat(engine.config)
 
-    async def _apply(self, setup: Setup) -> None:
+    async def _apply(self, reloader: Reloader) -> None:
         """Make true what the files say. What fails half-way is done again, whole, by the next tick."""
-        before, database = self.applied, self.follower.engine.database
-        await apply_watchlist(database, setup.config, setup.sources, setup.entries)
-        config_changed = before is None or before.config != setup.config
-        await due.follow_watchlist(database, everything=config_changed or self._paces_changed(setup))
-        self.applied = setup
-
-    def _paces_changed(self, setup: Setup) -> bool:
-        """An interval of a watch is different: when it was to be looked at is no longer true."""
-        if self.applied is None:
-            return False
-        different = {key for key, _ in _list_paces(self.applied).items() ^ _list_paces(setup).items()}
-        # A new watch is looked at anyway. Few have an interval of their own, so this is rarely asked for.
-        return bool(different and different & _list_keys(self.applied) & _list_keys(setup))
+        config, sources, entries = reloader.setup.config, reloader.setup.sources, reloader.setup.entries
+        if entries is None:
+            return
+        reached("files_reloaded")
+        database = self.follower.engine.database
+        await apply_watchlist(database, config, sources, entries)
+        await due.follow_watchlist(database, everything=self.applied != config)
+        self.applied = config
+        reloader.forget_entries()
 
 
 async def survive(name: str, work: Coroutine[object, object, None]) -> str:
@@ -219,19 +210,6 @@ async def survive(name: str, work: Coroutine[object, object, None]) -> str:
         _log.exception(f"{name} broke")
         return "broken"
     return "done"
-
-
-def _list_paces(setup: Setup) -> dict[tuple[str, str, str], timedelta]:
-    """The watches with an interval of their own."""
-    return {
-        (entry.source, entry.address, entry.scope): entry.every
-        for entry in setup.entries
-        if entry.every is not None
-    }
-
-
-def _list_keys(setup: Setup) -> set[tuple[str, str, str]]:
-    return {(entry.source, entry.address, entry.scope) for entry in setup.entries}
 
 
 def _every(seconds: float) -> IntervalTrigger:

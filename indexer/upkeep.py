@@ -6,6 +6,7 @@ Each task is done by one process at a time, however many run. A task that fails 
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +28,9 @@ _DAILY: Final = timedelta(days=1)
 
 #: An upkeep that cannot reach the database for this long gives up until the next one.
 _PATIENCE_SECONDS: Final = 5.0
+
+#: A notice is written again after this: see `upkeep.SILENCE`.
+_REPEATED_SECONDS: Final = upkeep.SILENCE.total_seconds() / 5
 
 
 async def do_upkeep(database: Database, config: Config) -> None:
@@ -62,6 +66,7 @@ async def _do_task(database: Database, task: _Task) -> None:
 
 async def _make_partitions(database: Database) -> int:
     async with database.transaction() as connection:
+        await upkeep.clear_silent_notices(connection)
         return await upkeep.ensure_partitions(connection)
 
 
@@ -102,19 +107,31 @@ async def _tell_violations(connection: Connection, violations: Mapping[str, int]
 class NoticeBoard:
     """What the operator must know about this process, brought into the database when it can be reached."""
 
-    def __init__(self, database: Database, place: str, kinds: Sequence[str]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        place: str,
+        kinds: Sequence[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database = database
+        self._clock = clock
         self._place = place
         self._wanted: dict[str, str | None] = dict.fromkeys(kinds)
         #: What the database says; a kind that is not in it may still hang there from an earlier process.
         self._told: dict[str, str | None] = {}
+        self._told_at = 0.0
 
     def set(self, kind: str, message: str | None) -> None:
         """Say this from now on; None: nothing."""
         self._wanted[kind] = message
 
     async def sync(self) -> None:
-        """Write what changed. Raises psycopg errors; call it again then."""
+        """Write what changed, and now and then what stays. Raises psycopg errors; call it again then."""
+        now = self._clock()
+        if now - self._told_at > _REPEATED_SECONDS:
+            self._told = {kind: None for kind, message in self._told.items() if message is None}
+            self._told_at = now
         for kind, message in self._wanted.items():
             if kind in self._told and self._told[kind] == message:
                 continue

@@ -1,7 +1,8 @@
 """Whether a new list may be believed (promises 5 and 6). Pure: evidence in, verdict out.
 
 A list is surprising when it is empty after holdings, or shorter than the guard allows. A surprising list
-waits for a second witness: a later list that misses the same. Nothing here knows a database.
+waits for a second witness: a later list that misses the same. One from a node that lags behind is of the
+past: it is not believed, however often it comes, and is no witness. Nothing here knows a database.
 """
 
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class Evidence:
     witness: Witness | None
     #: Too much of the source is in doubt for anything to confirm itself.
     outage: bool
+    #: How many blocks it is older than a list that is known already.
+    lag: int = 0
 
 
 Resolution = Literal["confirmed", "superseded", "replaced", "released"]
@@ -55,7 +58,7 @@ class Verdict:
     reason: str = ""
     #: What becomes of the witness; None leaves it as it is.
     witness_becomes: Resolution | None = None
-    #: A surprising list that agrees with its witness, but too early: noted, and not a new witness.
+    #: A surprising list that agrees with its witness, but too early, or lagging: noted, and no new witness.
     repeats: bool = False
 
 
@@ -69,20 +72,24 @@ def judge(evidence: Evidence, guard: GuardConfig) -> Verdict:
     listed = evidence.readable + evidence.unreadable
     if evidence.unreadable > listed * guard.max_unreadable:
         return Verdict("fail", f"{evidence.unreadable} of {listed} listed items could not be read")
-    surprise = _surprise(evidence.known, listed, guard)
+    surprise = _surprise(evidence, listed, guard)
     if not surprise:
         return Verdict("publish", witness_becomes="superseded" if evidence.witness else None)
     if evidence.witness is None:
         return Verdict("quarantine", surprise)
-    if evidence.witnessed < evidence.missing * _AGREEMENT:
+    if evidence.witnessed < evidence.missing * _AGREEMENT and not evidence.lag:
         return Verdict("quarantine", surprise, witness_becomes="replaced")
-    if evidence.outage or evidence.witness.age_seconds < guard.confirm_after.total_seconds():
+    is_early = evidence.witness.age_seconds < guard.confirm_after.total_seconds()
+    if evidence.lag or evidence.outage or is_early:
         return Verdict("quarantine", surprise, repeats=True)
     return Verdict("publish", witness_becomes="confirmed")
 
 
-def _surprise(known: int, listed: int, guard: GuardConfig) -> str:
+def _surprise(evidence: Evidence, listed: int, guard: GuardConfig) -> str:
     """Why this list is surprising, ``''`` if it is not."""
+    known = evidence.known
+    if evidence.lag:
+        return f"is {evidence.lag} blocks older than a list that is known already"
     if known and not listed:
         return f"lists nothing where {known} holdings are known"
     if known >= guard.min_holdings and listed < known * (1 - guard.max_shrink):

@@ -48,7 +48,7 @@ class Doors:
     database: Database
     committer: Committer
     on_page: Callable[[Progress], None] = lambda _progress: None
-    #: Called as a walk begins to wait for a commit (True), and when it may ask again or is over (False).
+    #: Called as a walk has an answer in hand (True), and when it may ask again or is over (False).
     on_waiting: Callable[[Claim, bool], None] = lambda _claim, _waits: None
 
 
@@ -71,8 +71,12 @@ class Walker:
         walk = await self._begin(held)
         while True:
             fetched = await self._fetch(walk, exchange)
-            read = await self._reader.read(walk, fetched)
-            verdicts = await self._take(walk, fetched, read)
+            self._on_waiting(held, True)
+            try:
+                read = await self._reader.read(walk, fetched)
+                verdicts = await self._take(walk, fetched, read)
+            finally:
+                self._on_waiting(held, False)
             exchange.requests = 0
             if read.page.next_cursor is None and not read.page.teaches_only:
                 return verdicts
@@ -130,13 +134,9 @@ class Walker:
             may_restart_window=walk.held.window_restarts < WINDOW_RESTARTS,
             finished=await self._finish(walk) if read.page.next_cursor is None else None,
         )
-        self._on_waiting(walk.held, True)
-        try:
-            verdicts = await self._committer.commit(work)
-        finally:
-            self._on_waiting(walk.held, False)
-        if work.committed_at is not None:
-            walk.page_times[walk.pages] = work.committed_at
+        verdicts = await self._committer.commit(work)
+        assert work.committed_at is not None
+        walk.page_times[walk.pages] = work.committed_at
         reached("page_durable")
         walk.cursor = read.page.next_cursor
         walk.facts_are_new = False

@@ -4,8 +4,8 @@ Knows no source and no meaning of a column beyond its name. All text stays text:
 """
 
 import csv
-import io
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +21,8 @@ _REQUIRED: Final = ("source", "address")
 _DEEPEST: Final = 5
 #: libyaml's parser is ten times faster; wheels have it, a source build may not.
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BEGINNINGS: Final = (yaml.StreamStartEvent, yaml.DocumentStartEvent)
+_LINE: Final = re.compile("[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -81,7 +83,9 @@ def _read_csv(text: str) -> Iterator[Row | RowError]:
 
 
 def _blank_comments(text: str) -> Iterator[str]:
-    for line in io.StringIO(text, newline=""):
+    # Not a StringIO: it would hold four bytes for every character.
+    for found in _LINE.finditer(text):
+        line = found[0]
         yield "\n" if line.startswith("#") else line
 
 
@@ -108,7 +112,7 @@ def _read_cells(line: int, columns: list[str], cells: list[str]) -> Row | RowErr
     for column, cell in zip(columns, cells, strict=False):
         if column in _LISTS:
             if cell.strip():
-                lists[column] = tuple(item.strip() for item in cell.split(";"))
+                lists[column] = tuple(sys.intern(item.strip()) for item in cell.split(";"))
         elif cell.strip():
             words[column] = cell.strip()
     return Row(line, words, lists)
@@ -120,22 +124,18 @@ def _read_cells(line: int, columns: list[str], cells: list[str]) -> Row | RowErr
 def _read_yaml(text: str) -> Iterator[Row | RowError]:
     try:
         _check_events(text)
-        root = yaml.compose(text, Loader=_LOADER)
-        entries = _find_entries(root)
+        # Entry by entry: the nodes of a long list, all at once, take a hundred times its text.
+        for node in _list_entries(yaml.parse(text, Loader=_LOADER)):
+            yield from _read_entry(node)
     except RowError as error:
         yield error
-        return
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         yield RowError(
             mark.line + 1 if mark else 1, f"is not YAML: {printable(error.problem or 'cannot be read')}"
         )
-        return
     except (yaml.YAMLError, ValueError) as error:
         yield RowError(1, f"is not YAML: {printable(getattr(error, 'reason', 'cannot be read'))}")
-        return
-    for node in entries:
-        yield from _read_entry(node)
 
 
 def _check_events(text: str) -> None:
@@ -155,36 +155,67 @@ def _check_events(text: str) -> None:
             raise RowError(line, "tags (starting with !) are not supported")
 
 
-def _find_entries(root: yaml.Node | None) -> list[yaml.Node]:
-    if root is None:
+def _list_entries(events: Iterator[yaml.Event]) -> Iterator[yaml.Node]:
+    """The entries of the list named `addresses`, the only thing in a file."""
+    root = next(event for event in events if not isinstance(event, _BEGINNINGS))
+    if isinstance(root, yaml.StreamEndEvent):
         raise RowError(1, "has no entries: it needs a list named `addresses:`")
-    entries = None
-    for line, key, value in _read_mapping(root, "the file"):
-        if key != "addresses":
-            raise RowError(line, f"unknown key '{printable(key)}'; the list is named `addresses:`")
-        if not isinstance(value, yaml.SequenceNode):
+    if not isinstance(root, yaml.MappingStartEvent):
+        raise _no_mapping("the file", root.start_mark)
+    seen: set[str] = set()
+    for key in _compose_rest(events):
+        line, name = _read_key(key, seen)
+        if name != "addresses":
+            raise RowError(line, f"unknown key '{printable(name)}'; the list is named `addresses:`")
+        if not isinstance(next(events), yaml.SequenceStartEvent):
             raise RowError(line, "`addresses:` must be a list of entries, each starting with a dash")
-        entries = value.value
-    if entries is None:
+        yield from _compose_rest(events)
+    if not seen:
         raise RowError(1, "has no list named `addresses:`")
-    return list(entries)
 
 
-def _read_mapping(node: yaml.Node, what: str) -> Iterator[tuple[int, str, yaml.Node]]:
+def _compose_rest(events: Iterator[yaml.Event]) -> Iterator[yaml.Node]:
+    """The nodes up to the end of the collection that has begun."""
+    for event in events:
+        if isinstance(event, yaml.CollectionEndEvent):
+            return
+        yield _compose(event, events)
+
+
+def _compose(event: yaml.Event, events: Iterator[yaml.Event]) -> yaml.Node:
+    """The node that begins with this event, and all that is in it."""
+    # Two parsers have two kinds of marks.
+    mark: Any = event.start_mark
+    if isinstance(event, yaml.ScalarEvent):
+        return yaml.ScalarNode("", event.value, mark, style=event.style)
+    inner = list(_compose_rest(events))
+    if isinstance(event, yaml.SequenceStartEvent):
+        return yaml.SequenceNode("", inner, mark)
+    return yaml.MappingNode("", list(zip(inner[::2], inner[1::2], strict=True)), mark)
+
+
+def _read_mapping(node: yaml.Node) -> Iterator[tuple[int, str, yaml.Node]]:
     """Line, key and value of each pair. Raises RowError for a non-mapping, or a key given twice."""
     if not isinstance(node, yaml.MappingNode):
-        raise RowError(
-            node.start_mark.line + 1, f"{what} must be keys and values, such as {{source: hedera, …}}"
-        )
+        raise _no_mapping("an entry", node.start_mark)
     seen: set[str] = set()
     for key, value in node.value:
-        line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode):
-            raise RowError(line, "a key must be a word")
-        if key.value in seen:
-            raise RowError(line, f"key '{printable(key.value)}' is there twice")
-        seen.add(key.value)
-        yield line, key.value, value
+        yield *_read_key(key, seen), value
+
+
+def _no_mapping(what: str, mark: Any) -> RowError:
+    return RowError(mark.line + 1, f"{what} must be keys and values, such as {{source: hedera, …}}")
+
+
+def _read_key(key: yaml.Node, seen: set[str]) -> tuple[int, str]:
+    """Line and name of a key. Raises RowError for one that is no word, or ``seen`` before."""
+    line = key.start_mark.line + 1
+    if not isinstance(key, yaml.ScalarNode):
+        raise RowError(line, "a key must be a word")
+    if key.value in seen:
+        raise RowError(line, f"key '{printable(key.value)}' is there twice")
+    seen.add(key.value)
+    return line, key.value
 
 
 def _read_entry(node: yaml.Node) -> Iterator[Row | RowError]:
@@ -192,7 +223,7 @@ def _read_entry(node: yaml.Node) -> Iterator[Row | RowError]:
     lists: dict[str, tuple[str, ...]] = {}
     mistakes: list[RowError] = []
     try:
-        for line, key, value in _read_mapping(node, "an entry"):
+        for line, key, value in _read_mapping(node):
             try:
                 _read_value(line, key, value, words, lists)
             except RowError as error:
@@ -214,7 +245,7 @@ def _read_value(
         return
     if key in _LISTS:
         items = value.value if isinstance(value, yaml.SequenceNode) else [value]
-        lists[key] = tuple(_read_word(key, item) for item in items)
+        lists[key] = tuple(sys.intern(_read_word(key, item)) for item in items)
     elif word := _read_word(key, value):
         words[key] = word
 

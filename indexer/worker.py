@@ -36,7 +36,7 @@ _log = structlog.get_logger()
 _BEATS_PER_LEASE: Final = 3
 
 
-#: Walks that wait for a commit keep nobody from asking, up to this many: pages of as many go into one.
+#: Walks with an answer in hand keep nobody from asking, up to this many: their pages go into one commit.
 MOST_WAITING: Final = 32
 
 #: Lists with more pages than this are parsed again instead of recognised.

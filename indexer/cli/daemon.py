@@ -1,7 +1,5 @@
 """`indexer run` and `indexer work`: the processes that stay."""
 
-import os
-import signal
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -40,9 +38,6 @@ def work(listen: ListenOption = None, config: ConfigOption = None, debug: DebugO
 
 
 def _live(listen: str | None, config: Path | None, debug: bool, *, ticks: bool) -> None:
-    # Until the daemon can end in order there is nothing to put in order.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: os._exit(0))
     open_config(config, debug, quiet=False)
     import asyncio
 

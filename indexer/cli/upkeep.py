@@ -183,7 +183,7 @@ def prune(
     """
     settings = open_config(config, debug)
     if settings.retention.raw is None:
-        _print_forever(as_json, run(_fold(settings, dry_run)))
+        _print_forever(as_json, dry_run, run(_fold(settings, dry_run)))
         return
     print_pruned(run(_prune(settings, dry_run)), as_json, dry_run)
 
@@ -202,14 +202,15 @@ async def _fold(settings: "Config", dry_run: bool) -> int:
     from indexer.prune import fold
 
     async with bootstrap.database(settings) as database:
-        return 0 if dry_run else await fold(database)
+        return await fold(database, dry_run=dry_run)
 
 
-def _print_forever(as_json: bool, folded: int) -> None:
+def _print_forever(as_json: bool, dry_run: bool, folded: int) -> None:
     if as_json:
-        write_json({"kept_from": None, "pruned": _count(None) | {"folded": folded}})
+        record = {"kept_from": None, "dry_run": dry_run, "pruned": _count(None) | {"folded": folded}}
+        write_json(record)
         return
-    say(f"Folded {folded} unchanged crawls of a watch into runs.")
+    say(f"{'Would fold' if dry_run else 'Folded'} {folded} unchanged crawls of a watch into runs.")
     say('retention.raw is "forever": nothing is pruned. Set it to an age (such as "90d") to change that.')
 
 
@@ -223,7 +224,7 @@ def print_pruned(pruned: "Pruned", as_json: bool, dry_run: bool) -> None:
         f"{'Would remove' if dry_run else 'Removed'} {pruned.pages} raw pages and {pruned.bodies} bodies"
         f" ({pruned.bytes / 1e6:.1f} MB) of the months before {pruned.kept_from:%Y-%m},"
         f" {pruned.crawls} ended crawls and {pruned.passes} passes;"
-        f" folded {pruned.folded} unchanged crawls of a watch into runs."
+        f" {'would fold' if dry_run else 'folded'} {pruned.folded} unchanged crawls of a watch into runs."
     )
 
 

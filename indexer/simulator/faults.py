@@ -70,8 +70,18 @@ def _hide_keys(value: Any) -> Hide:
     return hides
 
 
+def _hide_since(value: Any) -> Hide:
+    """Hide the items that arrived or changed after this round (default 0)."""
+    seen = int(value or 0)
+    return lambda item: item.touched > seen
+
+
 #: Kinds that show less of the world than there is, page after page.
-VIEW_KINDS: Final[dict[str, Callable[[Any], Hide]]] = {"half_gone": _hide_share, "hidden": _hide_keys}
+VIEW_KINDS: Final[dict[str, Callable[[Any], Hide]]] = {
+    "half_gone": _hide_share,
+    "hidden": _hide_keys,
+    "lagging_node": _hide_since,
+}
 
 #: ``status`` answers with ``Fault.status``; the rest is in the three tables.
 KINDS: Final = frozenset({"status", *ANSWER_KINDS, *WIRE_KINDS, *VIEW_KINDS})
@@ -84,9 +94,8 @@ _ONLY: Final = {
     "upper_hex": foreign_faults.HEXADECIMAL,
     "circling_link": ("hedera",),
     "older_round": ("algorand",),
+    "lagging_node": ("algorand",),
 }
-#: Kinds whose answers look honest: no reader can tell from the page, only a later crawl can.
-LIES: Final = frozenset({"empty_200", "skipped_rows", *VIEW_KINDS})
 
 
 def kinds_of(source: str) -> tuple[str, ...]:

@@ -112,6 +112,12 @@ def older_round(exchange: Exchange) -> Answer:
     )
 
 
+def lagging_node(exchange: Exchange) -> Answer:
+    """A page from a node that has followed the chain up to round ``value`` (default 0) and no further."""
+    seen = int(exchange.value or 0)
+    return change_answer(exchange, lambda document, _rows: put(document, ("round",), seen))
+
+
 def bigger_page(exchange: Exchange) -> Answer:
     """The rows of the page before and its own: more than any page may have."""
     if exchange.previous is None:
@@ -133,5 +139,6 @@ KINDS: Final = {
     "empty_middle": empty_middle,
     "circling_link": circling_link,
     "older_round": older_round,
+    "lagging_node": lagging_node,
     "bigger_page": bigger_page,
 }

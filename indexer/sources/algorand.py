@@ -34,8 +34,9 @@ _MEANING: Final[Mapping[type[ApiError], str]] = {
 }
 
 
-#: The round moves with every block. A name that contains this text has its quotes escaped in JSON.
-_ROUND: Final = re.compile(rb'"round":\s*(\d{1,20})')
+#: The round moves with every block. A name that contains this text has its quotes escaped in JSON. A number
+#: that is no JSON number, or too large to be stored, is left for the parser to refuse.
+_ROUND: Final = re.compile(rb'"round":\s*(0|[1-9]\d{0,17})(?!\d)')
 
 
 @dataclass(frozen=True, slots=True)

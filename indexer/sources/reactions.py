@@ -55,6 +55,10 @@ MOVING: Final = Family(
 SURPRISE: Final = Family(
     "a list that is suddenly empty or halved", "quarantined: `indexer status` says what to type"
 )
+LAG: Final = Family(
+    "a node that lags behind a list known already",
+    "start again, twice; then quarantined until it catches up (a reset network: `indexer release`)",
+)
 DOUBT: Final = Family(
     "an item listed but unreadable", "carried forward as doubtful; above `max_unreadable` the crawl fails"
 )
@@ -67,7 +71,7 @@ SILENCE: Final = Family(
 )
 FAMILIES: Final = (
     *(LIMIT, TROUBLE, REFUSAL, LOST_PLACE, WRONG),
-    *(MOVING, SURPRISE, DOUBT, HARMLESS, SILENCE),
+    *(MOVING, SURPRISE, LAG, DOUBT, HARMLESS, SILENCE),
 )
 
 #: What an HTTP status means by itself. An API's own words, where it has some, come first.
@@ -193,7 +197,8 @@ _LISTS: Final = (
     # The total of DAS counts the rows of the page.
     _but("totals_disagree", MOVING, Reaction.RESTARTED, solana_das=Reaction.READ),
     _but("totals_never_agree", MOVING, Reaction.DRIFTED),
-    _but("older_round", MOVING, Reaction.RESTARTED),
+    _but("older_round", LAG, Reaction.RESTARTED),
+    _but("lagging_node", LAG, Reaction.QUARANTINED),
     _but("skipped_rows", SILENCE, Reaction.UNSEEN, solana_das=Reaction.CARRIED, loopring=Reaction.RESTARTED),
     # At DAS an empty page is the end; so much of the list is cut off by it that the guard sees it.
     _but(

@@ -66,16 +66,18 @@ SELECT p.watch_id,
        coalesce(last.unreadable, 0) AS unreadable,
        last.holdings,
        last.crawl_id,
+       greatest(last.height_to, witness.height_to) AS height,
        NOT EXISTS (SELECT FROM ledger.holding_version AS h WHERE h.watch_id = p.watch_id) AS unheard_of,
        EXISTS (
            SELECT FROM ledger.carried_span AS s WHERE s.watch_id = p.watch_id AND s.valid_to IS NULL
        ) AS carries,
        witness.snapshot_id AS witness,
-       extract(epoch FROM clock_timestamp() - witness.judged_at)::float8 AS witness_age
+       extract(epoch FROM clock_timestamp() - witness.judged_at)::float8 AS witness_age,
+       coalesce(least(witness.height_from, witness.height_to) < last.height_to, false) AS witness_lags
 FROM ledger.watch_period AS p
 LEFT JOIN LATERAL (
     SELECT s.snapshot_id, s.snapshot_at, s.judged_at, s.proves_absence, s.digest, s.unreadable, s.holdings,
-           s.crawl_id
+           s.crawl_id, s.height_to
     FROM ledger.snapshot AS s
     WHERE s.watch_id = p.watch_id AND s.state = 'published' AND s.snapshot_at >= p.watched_from
     ORDER BY s.snapshot_at DESC
@@ -144,12 +146,12 @@ WHERE w.source_id = (SELECT source_id FROM ledger.watch WHERE watch_id = %(watch
 
 -- name: choose_instant
 -- After all locks are held: the database clock, strictly later than anything known of these watches.
-SELECT greatest(clock_timestamp(), %(latest)s::timestamptz + interval '1 microsecond') AS instant,
+SELECT greatest(clock_timestamp() + %(lead)s, %(latest)s::timestamptz + interval '1 microsecond') AS instant,
        %(latest)s::timestamptz > clock_timestamp() + interval '1 minute' AS went_back
 
--- name: check_instant
+-- name: measure_age
 -- Last statement of a publish: answers older than a minute are final only if commits follow their instant soon.
-SELECT clock_timestamp() - %(instant)s::timestamptz > interval '30 seconds' AS too_old
+SELECT clock_timestamp() - %(instant)s::timestamptz AS age
 
 -- name: prepare_watches
 -- The watches whose list is believed, and how to read absence in each.

@@ -3,7 +3,7 @@
 SELECT pg_advisory_xact_lock(7201964005)
 
 -- name: allow_time
--- Counting the rows of a month takes longer than an ordinary statement may.
+-- Counting takes longer than an ordinary statement may.
 SET LOCAL statement_timeout = 0
 
 -- name: read_limits
@@ -30,8 +30,8 @@ WHERE inhparent IN ('ledger.raw_page'::regclass, 'ledger.raw_body'::regclass)
 ORDER BY child.relname
 
 -- name: count_raw
--- What is in them.
-SELECT (SELECT count(*) FROM ledger.raw_page WHERE part_on < %(kept_from)s) AS pages,
+-- What is in them, but for the pages of these crawls.
+SELECT (SELECT count(*) FROM ledger.raw_page WHERE part_on < %(kept_from)s AND crawl_id <> ALL(%(folded)s)) AS pages,
        (SELECT count(*) FROM ledger.raw_body WHERE part_on < %(kept_from)s) AS bodies
 
 -- name: drop_raw

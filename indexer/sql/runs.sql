@@ -6,6 +6,11 @@ SELECT coalesce(max(snapshot_id), 0) FROM ledger.snapshot
 -- The database folds by itself: nobody else may delete a snapshot, and only what a run gives back.
 SELECT seen, folded FROM ledger.fold_unchanged(%(after)s, %(most)s, clock_timestamp() - %(age)s::interval)
 
+-- name: find_foldable
+-- The same, only told: how many, and the crawls they came from.
+SELECT count(*) AS snapshots, coalesce(array_agg(DISTINCT f.crawl_id), '{}') AS crawls
+FROM ledger.find_repeats(0, 9223372036854775807, clock_timestamp()) AS f
+
 -- name: flush_counts
 -- How many rows are dead is otherwise told with a delay.
 SELECT pg_stat_force_next_flush()

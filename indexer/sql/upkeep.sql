@@ -2,19 +2,27 @@
 
 -- name: write_notice
 -- A notice keeps the time it was first given, as long as it says the same.
-INSERT INTO ledger.notice AS n (kind, place, noticed_at, message)
-VALUES (%(kind)s, %(place)s, clock_timestamp(), %(message)s)
+INSERT INTO ledger.notice AS n (kind, place, noticed_at, told_at, message)
+VALUES (%(kind)s, %(place)s, clock_timestamp(), clock_timestamp(), %(message)s)
 ON CONFLICT (kind, place) DO UPDATE
-SET message = excluded.message, noticed_at = excluded.noticed_at
-WHERE n.message <> excluded.message
+SET message = excluded.message, told_at = excluded.told_at,
+    noticed_at = CASE WHEN n.message = excluded.message THEN n.noticed_at ELSE excluded.noticed_at END
 
 -- name: clear_notice
 -- Its cause is gone.
 DELETE FROM ledger.notice WHERE kind = %(kind)s AND place = %(place)s
 
 -- name: read_notices
--- What an operator must know.
-SELECT kind, place, noticed_at, message FROM ledger.notice ORDER BY noticed_at, kind, place
+-- What an operator must know. What a process said of itself is true for as long as it repeats it: a machine that
+-- was taken away takes nothing back.
+SELECT kind, place, noticed_at, message
+FROM ledger.notice
+WHERE place = '' OR told_at > clock_timestamp() - %(silence)s::interval
+ORDER BY noticed_at, kind, place
+
+-- name: clear_silent_notices
+-- Of processes that are gone for good.
+DELETE FROM ledger.notice WHERE place <> '' AND told_at < clock_timestamp() - %(silence)s::interval
 
 -- name: take_task
 -- Take up a task that is due, before anybody else does. One that a killed process left is taken up an hour later.

@@ -2,32 +2,38 @@
 -- Two programs applying watchlists at once would both find the same address missing.
 SELECT pg_advisory_xact_lock(7201964003)
 
--- name: is_applied
--- Nearly always nothing has changed: one question instead of ten statements. No tag holds the character 31.
-WITH n AS (
-    SELECT n.source_id, n.network, n.address, n.scope, n.label, n.tags, n.every
-    FROM unnest(
-        %(watch_sources)s::text[], %(watch_networks)s::text[], %(addresses)s::text[], %(scopes)s::text[],
-        %(labels)s::text[], %(tags)s::text[], %(everies)s::interval[]
-    ) AS n (source_id, network, address, scope, label, tags, every)
-)
-SELECT NOT EXISTS (
+-- name: may_be_applied
+-- Nearly always nothing has changed: two questions instead of ten statements.
+SELECT %(watches)s = (SELECT count(*) FROM ledger.watch_period AS p WHERE p.watched_to IS NULL)
+   AND NOT EXISTS (
            SELECT FROM unnest(%(sources)s::text[], %(origins)s::text[]) AS s (source_id, origin)
            LEFT JOIN ledger.source AS k ON k.source_id = s.source_id
            WHERE k.source_id IS NULL OR k.origin IS DISTINCT FROM s.origin
               OR (k.state = 'retired') <> (s.origin IS NULL)
-       )
-   AND (SELECT count(*) FROM n) = (SELECT count(*) FROM ledger.watch_period AS p WHERE p.watched_to IS NULL)
-   AND (SELECT count(*) FROM n) = (
-           SELECT count(*)
-           FROM n
-           JOIN ledger.address AS a ON a.network = n.network AND a.address = n.address
-           JOIN ledger.watch AS w ON w.source_id = n.source_id AND w.address_id = a.address_id AND w.scope = n.scope
-           JOIN ledger.watch_period AS p ON p.watch_id = w.watch_id AND p.watched_to IS NULL
-           WHERE w.label IS NOT DISTINCT FROM n.label
-             AND array_to_string(w.tags, chr(31)) = n.tags
-             AND w.every IS NOT DISTINCT FROM n.every
        ) AS applied
+
+-- name: count_applied
+-- Those of these watches that are watched already, just as they are wanted. No tag holds the character 31.
+-- Every LIMIT 1 makes an index probe of what the planner, before any statistics, compares each with each.
+SELECT count(*)
+FROM unnest(
+    %(watch_sources)s::text[], %(watch_networks)s::text[], %(addresses)s::text[], %(scopes)s::text[],
+    %(labels)s::text[], %(tags)s::text[], %(everies)s::interval[]
+) AS n (source_id, network, address, scope, label, tags, every)
+CROSS JOIN LATERAL (
+    SELECT x.address_id FROM ledger.address AS x WHERE x.network = n.network AND x.address = n.address LIMIT 1
+) AS a
+CROSS JOIN LATERAL (
+    SELECT x.watch_id, x.label, x.tags, x.every FROM ledger.watch AS x
+    WHERE x.source_id = n.source_id AND x.address_id = a.address_id AND x.scope = n.scope
+    LIMIT 1
+) AS w
+CROSS JOIN LATERAL (
+    SELECT x.watch_id FROM ledger.watch_period AS x WHERE x.watch_id = w.watch_id AND x.watched_to IS NULL LIMIT 1
+) AS p
+WHERE w.label IS NOT DISTINCT FROM n.label
+  AND array_to_string(w.tags, chr(31)) = n.tags
+  AND w.every IS NOT DISTINCT FROM n.every
 
 -- name: write_sources
 -- The sources as configured; a paused one stays paused until it answers again.
@@ -82,13 +88,23 @@ WHERE NOT EXISTS (
 ORDER BY n.source_id, a.address_id, n.scope
 
 -- name: update_watches
--- Labels, tags and intervals are today's.
-UPDATE ledger.watch AS w
-SET label = n.label, tags = n.tags, every = n.every
-FROM wanted AS n
-JOIN ledger.address AS a ON a.network = n.network AND a.address = n.address
-WHERE w.source_id = n.source_id AND w.address_id = a.address_id AND w.scope = n.scope
-  AND (w.label, w.tags, w.every) IS DISTINCT FROM (n.label, n.tags, n.every)
+-- Labels, tags and intervals are today's. With another interval, when to look at a watch again is no longer true.
+WITH changed AS (
+    UPDATE ledger.watch AS w
+    SET label = n.label, tags = n.tags, every = n.every
+    FROM wanted AS n
+    JOIN ledger.address AS a ON a.network = n.network AND a.address = n.address
+    JOIN ledger.watch AS old ON old.source_id = n.source_id AND old.address_id = a.address_id AND old.scope = n.scope
+    WHERE w.watch_id = old.watch_id
+      AND (old.label, old.tags, old.every) IS DISTINCT FROM (n.label, n.tags, n.every)
+    RETURNING w.watch_id, old.every IS DISTINCT FROM n.every AS has_another_pace
+), looks AS (
+    UPDATE ledger.schedule AS s
+    SET look_at = clock_timestamp()
+    FROM changed AS c
+    WHERE s.watch_id = c.watch_id AND c.has_another_pace
+)
+SELECT c.watch_id FROM changed AS c
 
 -- name: open_periods
 -- Watched from now on; after an earlier period the gap stays a gap.
@@ -118,6 +134,14 @@ WHERE p.watched_to IS NULL
       SELECT FROM wanted AS n
       WHERE n.source_id = w.source_id AND n.network = a.network AND n.address = a.address AND n.scope = w.scope
   )
+ORDER BY w.watch_id
+
+-- name: name_watches
+-- As people know them.
+SELECT concat_ws(' ', w.source_id, a.address, nullif(w.scope, ''))
+FROM ledger.watch AS w
+JOIN ledger.address AS a ON a.address_id = w.address_id
+WHERE w.watch_id = ANY(%(watches)s)
 ORDER BY w.watch_id
 
 -- name: lock_their_crawls

@@ -3,6 +3,7 @@
 Store functions take a connection and never commit; only `crawl` and `jobs` call `transaction`.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -50,8 +51,8 @@ class Database:
         self._publisher = publisher
 
     def read_pool(self) -> dict[str, int]:
-        """The pool's own counts, for the metrics."""
-        return self._pool.get_stats()
+        """The pools' own counts together, for the metrics."""
+        return dict(Counter(self._pool.get_stats()) + Counter(self._publisher.get_stats()))
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

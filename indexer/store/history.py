@@ -42,6 +42,8 @@ class Known:
     holdings: int | None
     #: Crawl of the last snapshot.
     crawl_id: int | None
+    #: Chain height of the latest list, a disbelieved one included; None: never stated.
+    height: int | None
     #: Whether it never had any version, not even before it was unwatched.
     unheard_of: bool
     #: Whether any holding is carried.
@@ -49,6 +51,8 @@ class Known:
     #: Unresolved surprising list, and its age in seconds.
     witness: int | None
     witness_age: float | None
+    #: That list was itself older than the last published one: it testifies to nothing.
+    witness_lags: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +213,14 @@ async def count_quarantined(connection: Connection, watch_id: int) -> tuple[int,
     return (row[0], row[1]) if row else (0, 0)
 
 
-async def choose_instant(connection: Connection, latest: datetime) -> datetime:
-    """The instant of this publish. Raises ClockWentBack when history is over a minute ahead of the clock."""
-    cursor = await connection.execute(_SQL.choose_instant, {"latest": latest})
+async def choose_instant(
+    connection: Connection, latest: datetime, lead: timedelta = timedelta(0)
+) -> datetime:
+    """The instant of this publish, ``lead`` ahead of the clock.
+
+    Raises ClockWentBack when history is over a minute ahead of the clock.
+    """
+    cursor = await connection.execute(_SQL.choose_instant, {"latest": latest, "lead": lead})
     row = await cursor.fetchone()
     assert row is not None
     if row[1]:
@@ -223,11 +232,13 @@ async def choose_instant(connection: Connection, latest: datetime) -> datetime:
     return instant
 
 
-async def is_too_old(connection: Connection, instant: datetime) -> bool:
-    """Whether this transaction took so long that answers given meanwhile would change."""
-    cursor = await connection.execute(_SQL.check_instant, {"instant": instant})
+async def measure_age(connection: Connection, instant: datetime) -> timedelta:
+    """How long ago this instant was; negative: it is still to come."""
+    cursor = await connection.execute(_SQL.measure_age, {"instant": instant})
     row = await cursor.fetchone()
-    return bool(row and row[0])
+    assert row is not None
+    age: timedelta = row[0]
+    return age
 
 
 async def merge(

@@ -57,10 +57,15 @@ async def list_months(connection: Connection, limits: Limits) -> list[Month]:
         return await cursor.fetchall()
 
 
-async def count_raw(connection: Connection, limits: Limits) -> tuple[int, int]:
-    """Pages and bodies that go."""
+async def allow_time(connection: Connection) -> None:
+    """What follows in this transaction may count all there is."""
     await connection.execute(_SQL.allow_time)
-    cursor = await connection.execute(_SQL.count_raw, {"kept_from": limits.kept_from})
+
+
+async def count_raw(connection: Connection, limits: Limits, folded: Sequence[int] = ()) -> tuple[int, int]:
+    """Pages and bodies that go; the pages of ``folded`` crawls are gone before."""
+    bind = {"kept_from": limits.kept_from, "folded": list(folded)}
+    cursor = await connection.execute(_SQL.count_raw, bind)
     row = await cursor.fetchone()
     assert row is not None
     return row[0], row[1]

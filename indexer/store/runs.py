@@ -52,6 +52,14 @@ async def _fold_batch(database: Database, after: int, age: timedelta) -> tuple[i
     return row[0], row[1]
 
 
+async def find_foldable(connection: Connection) -> tuple[int, list[int]]:
+    """How many snapshots folding would fold now, and the crawls that would go with them."""
+    cursor = await connection.execute(_SQL.find_foldable)
+    row = await cursor.fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
 async def clear_waste(database: Database, least: int = _LEAST_WASTE) -> None:
     """Let the place of dead rows be used again, where there are many."""
     async with database.connection() as connection:

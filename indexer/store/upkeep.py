@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 import psycopg
 from psycopg.rows import class_row
@@ -10,6 +11,9 @@ from indexer.store import statements
 from indexer.store.database import Connection
 
 _SQL = statements.load("upkeep")
+
+#: A process that has not repeated what it said for this long is gone.
+SILENCE: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,13 @@ async def clear_notice(connection: Connection, kind: str, place: str) -> None:
 async def read_notices(connection: Connection) -> list[Notice]:
     """Everything an operator must know, oldest first."""
     async with connection.cursor(row_factory=class_row(Notice)) as cursor:
-        await cursor.execute(_SQL.read_notices)
+        await cursor.execute(_SQL.read_notices, {"silence": SILENCE})
         return await cursor.fetchall()
+
+
+async def clear_silent_notices(connection: Connection) -> None:
+    """Forget what processes said that are gone."""
+    await connection.execute(_SQL.clear_silent_notices, {"silence": SILENCE})
 
 
 async def take_task(connection: Connection, task: str, every: timedelta) -> bool:

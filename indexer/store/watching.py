@@ -3,14 +3,22 @@
 Removing an address ends knowledge about it; it never looks like a sale.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from indexer.store import statements
 from indexer.store.database import Connection
+from indexer.watchlist import WatchEntry
 
 _SQL = statements.load("watching")
+
+#: More than this are counted.
+_MOST_NAMED: Final = 20
+
+#: Watches asked about at once.
+_PART: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,32 +32,37 @@ class WantedSource:
 
 
 @dataclass(frozen=True, slots=True)
-class WantedWatch:
-    """A watch as the watchlist wants it."""
+class Named:
+    """Some watches: how many, and the names of the first."""
 
-    source: str
-    network: str
-    address: str
-    scope: str
-    label: str | None
-    tags: tuple[str, ...]
-    every: timedelta | None
+    count: int
+    #: Such as `hedera 0.0.1001`.
+    names: tuple[str, ...]
+
+    def __str__(self) -> str:
+        rest = self.count - len(self.names)
+        return ", ".join(self.names) + (f" … and {rest} more" if rest else "")
 
 
 @dataclass(frozen=True, slots=True)
 class WatchlistChange:
-    """What applying a watchlist changed: numbers of watches."""
+    """What applying a watchlist changed."""
 
-    added: int
-    removed: int
+    added: Named
+    removed: Named
+    #: Other labels, tags or intervals.
+    changed: Named
+
+
+_NONE: Final = Named(0, ())
 
 
 async def apply(
-    connection: Connection, sources: Sequence[WantedSource], watches: Sequence[WantedWatch]
+    connection: Connection, sources: Sequence[WantedSource], entries: Sequence[WatchEntry]
 ) -> WatchlistChange:
     """Make the watched set what it should be. The caller has checked that the set is valid and not empty."""
-    if await _is_applied(connection, sources, watches):
-        return WatchlistChange(0, 0)
+    if await _is_applied(connection, sources, entries):
+        return WatchlistChange(_NONE, _NONE, _NONE)
     await connection.execute(_SQL.lock_watchlist)
     await connection.execute(
         _SQL.write_sources,
@@ -59,51 +72,74 @@ async def apply(
             "origins": [source.origin for source in sources],
         },
     )
-    await _fill_wanted(connection, watches)
-    for step in (_SQL.insert_addresses, _SQL.insert_watches, _SQL.update_watches):
+    await _fill_wanted(connection, {source.name: source.network for source in sources}, entries)
+    for step in (_SQL.insert_addresses, _SQL.insert_watches):
         await connection.execute(step)
-    opened = await connection.execute(_SQL.open_periods)
-    cursor = await connection.execute(_SQL.find_unwanted)
-    unwanted = [row[0] for row in await cursor.fetchall()]
-    if unwanted:
-        await unwatch(connection, unwanted)
-    return WatchlistChange(opened.rowcount, len(unwanted))
+    changed = await _fetch_numbers(connection, _SQL.update_watches)
+    added = await _fetch_numbers(connection, _SQL.open_periods)
+    removed = await _fetch_numbers(connection, _SQL.find_unwanted)
+    if removed:
+        await unwatch(connection, removed)
+    return WatchlistChange(*[await _name(connection, watches) for watches in (added, removed, changed)])
+
+
+async def _fetch_numbers(connection: Connection, statement: bytes) -> list[int]:
+    cursor = await connection.execute(statement)
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def _name(connection: Connection, watches: list[int]) -> Named:
+    if not watches:
+        return _NONE
+    cursor = await connection.execute(_SQL.name_watches, {"watches": watches[:_MOST_NAMED]})
+    return Named(len(watches), tuple([row[0] async for row in cursor]))
 
 
 async def _is_applied(
-    connection: Connection, sources: Sequence[WantedSource], watches: Sequence[WantedWatch]
+    connection: Connection, sources: Sequence[WantedSource], entries: Sequence[WatchEntry]
 ) -> bool:
-    cursor = await connection.execute(
-        _SQL.is_applied,
-        {
-            "sources": [source.name for source in sources],
-            "origins": [source.origin for source in sources],
-            "watch_sources": [watch.source for watch in watches],
-            "watch_networks": [watch.network for watch in watches],
-            "addresses": [watch.address for watch in watches],
-            "scopes": [watch.scope for watch in watches],
-            "labels": [watch.label for watch in watches],
-            "tags": ["\x1f".join(watch.tags) for watch in watches],
-            "everies": [watch.every for watch in watches],
-        },
-    )
-    row = await cursor.fetchone()
-    return row is not None and bool(row[0])
+    wanted = {
+        "watches": len(entries),
+        "sources": [source.name for source in sources],
+        "origins": [source.origin for source in sources],
+    }
+    row = await (await connection.execute(_SQL.may_be_applied, wanted)).fetchone()
+    if row is None or not row[0]:
+        return False
+    networks = {source.name: source.network for source in sources}
+    # In parts: as parameters, a long list is larger than the list.
+    for start in range(0, len(entries), _PART):
+        part = entries[start : start + _PART]
+        bind = {
+            "watch_sources": [entry.source for entry in part],
+            "watch_networks": [networks[entry.source] for entry in part],
+            "addresses": [entry.address for entry in part],
+            "scopes": [entry.scope for entry in part],
+            "labels": [entry.label for entry in part],
+            "tags": ["\x1f".join(entry.tags) for entry in part],
+            "everies": [entry.every for entry in part],
+        }
+        row = await (await connection.execute(_SQL.count_applied, bind)).fetchone()
+        if row is None or row[0] != len(part):
+            return False
+    return True
 
 
-async def _fill_wanted(connection: Connection, watches: Sequence[WantedWatch]) -> None:
+async def _fill_wanted(
+    connection: Connection, networks: Mapping[str, str], entries: Sequence[WatchEntry]
+) -> None:
     await connection.execute(_SQL.create_wanted)
     async with connection.cursor() as cursor, cursor.copy(_SQL.copy_wanted) as copy:
-        for watch in watches:
+        for entry in entries:
             await copy.write_row(
                 (
-                    watch.source,
-                    watch.network,
-                    watch.address,
-                    watch.scope,
-                    watch.label,
-                    list(watch.tags),
-                    watch.every,
+                    entry.source,
+                    networks[entry.source],
+                    entry.address,
+                    entry.scope,
+                    entry.label,
+                    list(entry.tags),
+                    entry.every,
                 )
             )
 

@@ -16,15 +16,17 @@ CREATE TABLE ledger.notice (
     kind TEXT NOT NULL,
     place TEXT NOT NULL,
     noticed_at ledger.instant NOT NULL,
+    told_at ledger.instant NOT NULL,
     message TEXT NOT NULL,
     CONSTRAINT notice_pkey PRIMARY KEY (kind, place),
     CONSTRAINT notice_message_is_short CHECK (length(message) <= 4000)
 );
 
-COMMENT ON TABLE ledger.notice IS 'What an operator must know. A row goes away when its cause does.';
+COMMENT ON TABLE ledger.notice IS 'What an operator must know. A row goes away when its cause does, or its process.';
 COMMENT ON COLUMN ledger.notice.kind IS 'What it is about: configuration, restart, space …';
 COMMENT ON COLUMN ledger.notice.place IS 'Machine and configuration file, or empty.';
 COMMENT ON COLUMN ledger.notice.noticed_at IS 'Since when.';
+COMMENT ON COLUMN ledger.notice.told_at IS 'When its process last repeated it.';
 COMMENT ON COLUMN ledger.notice.message IS 'What happened and what to do, redacted.';
 
 CREATE TABLE ledger.upkeep (

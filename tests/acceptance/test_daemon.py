@@ -135,6 +135,51 @@ def test_an_address_added_to_a_file_is_crawled_at_once(site: Site) -> None:
     assert daemon.stop()[0] == 0
 
 
+#: What is told of one address in the middle of the time nobody watched it, and right after it was seen again.
+_TOLD = """
+WITH away AS (
+    SELECT max(watched_to) AS since, max(watched_from) AS until
+    FROM ledger.watch_period JOIN ledger.watch USING (watch_id) JOIN ledger.address USING (address_id)
+    WHERE address = '{address}'
+)
+SELECT middle.answer, middle.reason, again.answer, (SELECT count(*) FROM report.gaps AS g
+    WHERE g.address = '{address}' AND (g.reason, g.gap_from, g.gap_to) = ('not_watched', since, until))
+FROM away CROSS JOIN
+    report.balance_as_of('hedera', '{address}', '{asset}', since + (until - since) / 2) AS middle
+CROSS JOIN report.balance_as_of('hedera', '{address}', '{asset}', statement_timestamp()) AS again
+"""
+
+
+def test_an_address_added_again_begins_anew(site: Site) -> None:
+    """What it held while nobody watched is unknown, shown as a gap, and no change of its holdings."""
+    site.configure(every="1h")
+    daemon = site.run_daemon()
+    site.wait_for("verdict = 'published'", 7)
+    world = site.simulator.world
+    everything = list(world.watched)
+    (gone,) = [row for row in everything if row.source == "hedera"][1:]
+    ended = f"address = '{gone.address}' AND close_reason = 'unwatched'"
+    held = f"SELECT min(asset_ref) FROM report.holding_history WHERE {ended}"
+
+    world.watched[:] = [row for row in everything if row is not gone]
+    site.write_watchlist(world.watchlist_yaml())
+    wait_until(lambda: site.query(held)[0][0], "its history ends")
+    asset = site.query(held)[0][0]
+    world.watched[:] = everything
+    world.churn(0.5, 1)
+    site.write_watchlist(world.watchlist_yaml())
+    site.wait_for("verdict = 'published'", 8)
+
+    told = site.query(_TOLD.format(address=gone.address, asset=asset))
+    its = f"WHERE address = '{gone.address}' ORDER BY 1"
+    changes = site.query(f"SELECT DISTINCT change FROM report.holding_changes {its}")
+    reasons = site.query(f"SELECT DISTINCT open_reason FROM report.holding_history {its}")
+    assert told == [("unknown", "not_watched", "held", 1)]
+    assert (changes, reasons) == ([("first_seen",), ("knowledge_ended",), ("seen_again",)], [("baseline",)])
+    assert daemon.stop()[0] == 0
+    assert site.query(VIOLATIONS) == []
+
+
 @pytest.mark.parametrize(
     "text", ["addresses:\n  - {source: hedera, address: nonsense}\n", "addresses: []\n", "{"]
 )

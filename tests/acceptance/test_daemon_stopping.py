@@ -1,5 +1,6 @@
 """How `indexer run` ends, whatever it is doing: exit code 0 in five seconds, leases handed back."""
 
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from indexer.simulator import World
-from tests.acceptance.cli_program import run_program
+from tests.acceptance.cli_program import build_environment, run_program
 from tests.acceptance.daemons import Site, hold_requests, opened, wait_until
 
 pytestmark = pytest.mark.timeout(180)
@@ -186,6 +187,33 @@ def test_the_embedded_database_stops_with_the_daemon(tmp_path: Path) -> None:
         assert seconds < STOP_SECONDS
         assert list((tmp_path / "data").rglob("postmaster.pid")) == []
         assert "Traceback" not in daemon.read_log()
+
+
+#: Tells its own process to stop when it begins to load a module.
+_TOLD_WHILE_LOADING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.{signal})
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize("command", ["run", "work"])
+@pytest.mark.parametrize("module", ["typer", "indexer.daemon"])
+@pytest.mark.parametrize("told", ["SIGTERM", "SIGINT"])
+def test_it_stops_while_python_still_loads_it(told: str, module: str, command: str, tmp_path: Path) -> None:
+    """From the first line of ours on: an operator who changes their mind at once gets the same answer."""
+    hook = _TOLD_WHILE_LOADING.format(module=module, signal=told)
+    (tmp_path / "sitecustomize.py").write_text(hook)
+    path = os.pathsep.join([str(tmp_path), build_environment()["PYTHONPATH"]])
+
+    ended = run_program(tmp_path, command, environment={"PYTHONPATH": path})
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
 
 def test_it_stops_while_it_starts(tmp_path: Path) -> None:

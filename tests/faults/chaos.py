@@ -21,6 +21,7 @@ import psycopg
 
 from indexer import embedded
 from indexer.simulator import Fault
+from indexer.simulator.faults import kinds_of
 from indexer.simulator.positions import SOURCES, Position
 from tests.acceptance.cli_program import build_environment
 from tests.faults import processes
@@ -33,6 +34,7 @@ _FAULTS: Final = (
     *("truncated_json", "html_200", "empty_200", "expired_cursor", "repeated_cursor", "duplicate_page"),
     *("item_error", "item_key_unreadable", "slow_drip", "invalid_utf8", "missing_field"),
     *("answered_twice", "other_owner", "two_lengths", "chunked_cut", "gzip_cut", "other_vendor"),
+    "lagging_node",
 )
 #: As often as the world and the workers together; rarely the whole server.
 _ACTIONS: Final = (
@@ -145,7 +147,8 @@ class Chaos:
             fault = Fault(source, kind, times=times, page=1)
         else:
             page, value = self.dice.choice((None, 1, 2, 3)), "1e400" if kind == "item_error" else None
-            source = "hedera" if kind == "other_owner" and source == "algorand" else source
+            if kind not in kinds_of(source):
+                source = next(one for one in SOURCES if kind in kinds_of(one))
             fault = Fault(source, kind, times=times, page=page, value=value)
         self.stand.simulator.faults.add(fault)
 

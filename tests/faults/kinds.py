@@ -87,6 +87,7 @@ _SPECIAL: Final = (
     Kind("circling_link", "circling_link", times=None),
     Kind("empty_200", "empty_200", page=1, times=None),
     Kind("half_gone", "half_gone", page=None, times=None),
+    Kind("lagging_node", "lagging_node", page=None, times=None),
     *(Kind(f"amount_{bad}", "item_error", options={"value": bad}) for bad in sorted(BAD_AMOUNTS)),
 )
 _NAMED: Final = {kind.name for kind in _SPECIAL}

@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import psycopg
 import pytest
 
 from indexer.store import database, watching
-from indexer.store.watching import WantedSource, WantedWatch, WatchlistChange
+from indexer.store.watching import WantedSource, WatchlistChange
+from indexer.watchlist import WatchEntry
 
 _SOURCES = (
     WantedSource("hedera", "hedera", "http://127.0.0.1:1"),
@@ -16,9 +18,9 @@ _SOURCES = (
     WantedSource("loopring", "loopring", None),
 )
 _WATCHES = (
-    WantedWatch("hedera", "hedera", "0.0.1", "", "Treasury", ("a", "b c"), timedelta(hours=1)),
-    WantedWatch("hedera", "hedera", "0.0.2", "", None, (), None),
-    WantedWatch("okx_runes", "bitcoin", "bc1q", "840000:3", None, ("a",), None),
+    WatchEntry("hedera", "0.0.1", "", "Treasury", ("a", "b c"), timedelta(hours=1), "w.yaml", 1),
+    WatchEntry("hedera", "0.0.2", "", None, (), None, "w.yaml", 2),
+    WatchEntry("okx_runes", "bc1q", "840000:3", None, ("a",), None, "w.yaml", 3),
 )
 
 
@@ -29,7 +31,7 @@ class _Applied:
     wrote: bool
 
 
-def _apply(url: str, *sets: tuple[Sequence[WantedSource], Sequence[WantedWatch]]) -> list[_Applied]:
+def _apply(url: str, *sets: tuple[Sequence[WantedSource], Sequence[WatchEntry]]) -> list[_Applied]:
     """Apply one set after the other."""
 
     async def go() -> list[_Applied]:
@@ -47,7 +49,12 @@ def _apply(url: str, *sets: tuple[Sequence[WantedSource], Sequence[WantedWatch]]
     return asyncio.run(go())
 
 
-def _with_first(**changes: object) -> tuple[WantedWatch, ...]:
+def _count(change: WatchlistChange) -> tuple[int, int, int]:
+    """How many came, left, and are different."""
+    return change.added.count, change.removed.count, change.changed.count
+
+
+def _with_first(**changes: object) -> tuple[WatchEntry, ...]:
     return (replace(_WATCHES[0], **changes), *_WATCHES[1:])  # type: ignore[arg-type]  # fields of a watch
 
 
@@ -57,32 +64,32 @@ def test_the_same_watchlist_writes_nothing(database_url: str) -> None:
         database_url, (_SOURCES, _WATCHES), (_SOURCES, _WATCHES), (_SOURCES[::-1], _WATCHES[::-1])
     )
 
-    assert (first.change, first.wrote) == (WatchlistChange(3, 0), True)
-    assert (again.change, again.wrote) == (WatchlistChange(0, 0), False)
+    assert (_count(first.change), first.wrote) == ((3, 0, 0), True)
+    assert (_count(again.change), again.wrote) == ((0, 0, 0), False)
     assert not reordered.wrote
 
 
 @pytest.mark.parametrize(
-    ("watches", "change"),
+    ("watches", "counts"),
     [
-        (_with_first(label="Reserve"), WatchlistChange(0, 0)),
-        (_with_first(label=None), WatchlistChange(0, 0)),
-        (_with_first(tags=("a b", "c")), WatchlistChange(0, 0)),
-        (_with_first(tags=()), WatchlistChange(0, 0)),
-        (_with_first(every=None), WatchlistChange(0, 0)),
-        (_with_first(address="0.0.3"), WatchlistChange(1, 1)),
-        (_WATCHES[1:], WatchlistChange(0, 1)),
-        ((*_WATCHES, replace(_WATCHES[2], scope="840000:4")), WatchlistChange(1, 0)),
+        (_with_first(label="Reserve"), (0, 0, 1)),
+        (_with_first(label=None), (0, 0, 1)),
+        (_with_first(tags=("a b", "c")), (0, 0, 1)),
+        (_with_first(tags=()), (0, 0, 1)),
+        (_with_first(every=None), (0, 0, 1)),
+        (_with_first(address="0.0.3"), (1, 1, 0)),
+        (_WATCHES[1:], (0, 1, 0)),
+        ((*_WATCHES, replace(_WATCHES[2], scope="840000:4")), (1, 0, 0)),
     ],
     ids=["label", "no label", "tags", "no tags", "every", "address", "fewer", "more"],
 )
 def test_every_difference_of_a_watch_is_applied(
-    watches: tuple[WantedWatch, ...], change: WatchlistChange, database_url: str
+    watches: tuple[WatchEntry, ...], counts: tuple[int, int, int], database_url: str
 ) -> None:
     """One field of one watch is enough; afterwards the new set is what is applied."""
     _, changed, again = _apply(database_url, (_SOURCES, _WATCHES), (_SOURCES, watches), (_SOURCES, watches))
 
-    assert (changed.change, changed.wrote) == (change, True)
+    assert (_count(changed.change), changed.wrote) == (counts, True)
     assert not again.wrote
 
 
@@ -104,3 +111,45 @@ def test_every_difference_of_a_source_is_applied(
 
     assert changed.wrote
     assert not again.wrote
+
+
+def test_what_is_different_is_named(database_url: str) -> None:
+    """As people know it; of a long list the first, and how many more."""
+    many = tuple(replace(_WATCHES[1], address=f"0.0.{number}") for number in range(100, 125))
+    _, changed, grown = _apply(
+        database_url,
+        (_SOURCES, _WATCHES),
+        (_SOURCES, (replace(_WATCHES[0], label="Reserve"), _WATCHES[1])),
+        (_SOURCES, (*_WATCHES, *many)),
+    )
+
+    assert str(changed.change.changed) == "hedera 0.0.1"
+    assert str(changed.change.removed) == "okx_runes bc1q 840000:3"
+    assert str(changed.change.added) == ""
+    assert str(grown.change.added).endswith(" … and 6 more")
+
+
+def test_a_list_longer_than_one_question_is_compared_to_its_end(database_url: str) -> None:
+    """It is asked about in parts: a difference in the last one is seen."""
+    many = tuple(replace(_WATCHES[1], address=f"0.0.{number}") for number in range(100, 5_200))
+    different = (*many[:-1], replace(many[-1], label="the last"))
+    _, again, changed = _apply(database_url, (_SOURCES, many), (_SOURCES, many), (_SOURCES, different))
+
+    assert not again.wrote
+    assert str(changed.change.changed) == f"hedera {many[-1].address}"
+
+
+def test_another_interval_is_looked_at_at_once(database_url: str) -> None:
+    """When to look again was worked out with the old one; a new label changes nothing about that."""
+    _apply(database_url, (_SOURCES, _WATCHES))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("INSERT INTO ledger.schedule SELECT watch_id, now() + '1 day' FROM ledger.watch")
+        different = (replace(_WATCHES[0], label="Reserve"), replace(_WATCHES[1], every=timedelta(minutes=5)))
+        _apply(database_url, (_SOURCES, (*different, _WATCHES[2])))
+
+        looked_at = connection.execute(
+            "SELECT address FROM ledger.schedule JOIN ledger.watch USING (watch_id)"
+            " JOIN ledger.address USING (address_id) WHERE look_at < clock_timestamp()"
+        ).fetchall()
+
+    assert looked_at == [("0.0.2",)]

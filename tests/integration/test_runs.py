@@ -11,8 +11,9 @@ import pytest
 
 from indexer.cli.raw import unpack
 from indexer.jobs import Engine
-from indexer.store import reading
-from indexer.store.reading import BodyRow, PageRow
+from indexer.store import reading, upkeep
+from indexer.store.reading import BodyRow, PageRow, SourceRow
+from indexer.store.upkeep import SourceFigures
 from tests.integration.keeping import (
     Fault,
     Stage,
@@ -34,6 +35,11 @@ _INSTANTS = "SELECT snapshot_at FROM report.snapshots WHERE snapshot_at IS NOT N
 _STRETCH = """
 UPDATE ledger.snapshot_run
 SET first_at = first_at - interval '1 day', instants[1] = first_at - interval '1 day'
+"""
+
+_NEWEST = """
+SELECT source, count(*) AS watches, min(snapshot_at) AS oldest
+FROM report.coverage GROUP BY source ORDER BY source
 """
 
 _GAPS = "SELECT to_jsonb(g)::text AS line FROM report.gaps AS g ORDER BY 1"
@@ -115,6 +121,29 @@ def test_no_answer_changes(stage: Stage, seed: int) -> None:
     assert rules(verify_stage(stage)) == set()
     assert replay_stage(stage).differences == []
     assert fold(stage) == 0
+
+
+def test_status_and_metrics_are_about_the_newest_snapshot(stage: Stage) -> None:
+    """It is never folded: how old the oldest answer is, and how many are fresh, stays what it was."""
+    hold_still(stage, 5)
+    newest = stage.rows(_NEWEST)
+
+    async def look(engine: Engine) -> tuple[datetime, list[SourceFigures], list[SourceRow], datetime]:
+        async with engine.database.connection() as connection:
+            early = await reading.read_clock(connection)
+            figures = await upkeep.read_source_figures(connection)
+            sources = await reading.list_sources(connection)
+            return early, figures, sources, await reading.read_clock(connection)
+
+    assert fold(stage) > 0
+    early, figures, sources, late = stage.run(look)
+
+    assert stage.rows(_NEWEST) == newest
+    assert [row.fresh for row in sources] == [found.watches for found in figures]
+    assert [row["watches"] for row in newest] == [found.watches for found in figures]
+    for row, source, found in zip(newest, sources, figures, strict=True):
+        ages = (source.oldest_age, timedelta(seconds=found.oldest_seconds or 0.0))
+        assert all(early - row["oldest"] <= age <= late - row["oldest"] for age in ages)
 
 
 def test_what_is_folded_leaves_no_other_row(stage: Stage) -> None:

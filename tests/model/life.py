@@ -14,7 +14,7 @@ from indexer.store.crawls import Claim
 from indexer.store.passes import Selected
 from tests.model import questions
 from tests.model.apis import KEYS, Lie, Trouble, WatchKey
-from tests.model.oracle import Guard, Period, Story, is_outage
+from tests.model.oracle import Guard, Period, Story
 from tests.model.questions import Rows
 from tests.model.rig import Ended, Rig, Spoken
 from tests.model.watches import Layout, make_content, name_watches, next_month
@@ -89,16 +89,18 @@ class Life:
         if lie is not None:
             self.rig.world.lies.update(dict.fromkeys(self._choose(which), lie))
 
-    def crawl(self, which: Collection[int], *, trouble: Trouble | None = None, moving: bool = False) -> None:
+    def crawl(
+        self, which: Collection[int], *, trouble: Trouble | None = None, moving: bool = False, lag: int = 0
+    ) -> None:
         """Crawl these watches, as far as they are watched; what lies there unfinished is taken up."""
         chosen = self._choose(which)
         if chosen:
-            self.rig.world.trouble, self.rig.world.moving = trouble, moving
+            self.rig.world.trouble, self.rig.world.moving, self.rig.world.lag = trouble, moving, lag
             # Longer than a broken walk waits before it is resumed.
             self.pass_time(31 * SECOND)
             self._queue(chosen)
             self._work(chosen)
-            self.rig.world.trouble, self.rig.world.moving = None, False
+            self.rig.world.trouble, self.rig.world.moving, self.rig.world.lag = None, False, 0
 
     def crawl_overtaken(self, which: int, edits: Iterable[Edit]) -> None:
         """A worker sleeps on its claim, another one takes over; then the sleeper wakes up."""
@@ -257,7 +259,11 @@ class Life:
             self._check_silent(by_number[ended.watch_id], ended, before)
 
     def _is_outage(self, source: str) -> bool:
-        return is_outage([story for watch, story in self.stories.items() if watch[0] == source])
+        """Whether so many of a source's watches are disbelieved that the source itself is in doubt."""
+        periods = [story.watched for watch, story in self.stories.items() if watch[0] == source]
+        watched = [period for period in periods if period is not None]
+        doubted = sum(period.witness is not None for period in watched)
+        return doubted >= 3 and doubted > 0.2 * len(watched)
 
     def _judge(self, watch: WatchKey, one: Spoken, ended: Ended, *, outage: bool) -> None:
         story = self.stories[watch]
@@ -266,6 +272,7 @@ class Life:
         assert period is not None, "a list was published for a watch that is not watched"
         assert one.judged_at > _latest(period), "an instant is not later than what was known"
         assert one.judged_at >= found.last_page_at >= found.first_page_at
+        self.tally["of the past"] += found.lags_behind(period.height)
         expected = story.judge(found, one.judged_at, self.guard, FRESH_FOR, outage=outage)
         told = f"{watch}: expected {expected}, got {ended.verdict} ({one.state}) for {found}"
         assert ended.verdict == expected, told

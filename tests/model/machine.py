@@ -107,6 +107,13 @@ class RandomLife(RuleBasedStateMachine):
         self.life.crawl(which)
         self.life.lie(which, None)
 
+    @rule(which=SOME, lie=LIES, lag=st.sampled_from((50, 150, 1_000)), moving=st.booleans())
+    def crawl_a_node_that_lags(self, which: frozenset[int], lie: Lie, lag: int, moving: bool) -> None:
+        """It has not seen the last blocks, nor what they changed."""
+        self.life.lie(which, lie)
+        self.life.crawl(which, moving=moving, lag=lag)
+        self.life.lie(which, None)
+
     @rule(which=SOME, trouble=TROUBLES, edits=EDITS)
     def crawl_in_trouble(self, which: frozenset[int], trouble: Trouble, edits: Sequence[Edit]) -> None:
         """The walk breaks off or begins again; what was committed waits to be resumed."""

@@ -45,6 +45,12 @@ class FullList:
     first_page_at: datetime
     last_page_at: datetime
     consistency: str
+    #: Chain height at the first and at the last page, where the API states it.
+    heights: tuple[int, int] | None = None
+
+    def lags_behind(self, height: int | None) -> bool:
+        """Whether any of it was told before the chain was this high."""
+        return height is not None and self.heights is not None and min(self.heights) < height
 
     @property
     def proves(self) -> bool:
@@ -128,6 +134,13 @@ class Period:
         """The surprising list that waits for a second one."""
         return next((review for review in self.reviews if review.settled_at is None), None)
 
+    @property
+    def height(self) -> int | None:
+        """Chain height of the latest list, the one that waits included."""
+        lists = [belief.source_list for belief in self.beliefs[-1:]]
+        lists += [self.witness.full_list] if self.witness else []
+        return max((one.heights[1] for one in lists if one.heights), default=None)
+
 
 @dataclass(slots=True)
 class Story:
@@ -187,17 +200,19 @@ class Story:
         if found.unread > found.length * guard.max_unreadable:
             return "failed"
         witness, missing = period.witness, frozenset(self.held.keys() - found.listed.keys())
-        if not self._surprises(found, guard):
+        lags = found.lags_behind(period.height)
+        if not lags and not self._surprises(found, guard):
             if witness:
                 witness.settled_at = at
             return self._believe(found, at, at + fresh_for, frozenset())
         agrees = witness is not None and len(missing & witness.missing) >= 0.9 * len(missing)
-        if witness is None or not agrees:
+        if witness is None or not (agrees or lags):
             if witness:
                 witness.settled_at = at
-            period.reviews.append(Review(at, found, missing))
+            # What is of the past testifies to nothing.
+            period.reviews.append(Review(at, found, frozenset() if lags else missing))
             return "quarantined"
-        if outage or at - witness.judged_at < guard.confirm_after:
+        if lags or outage or at - witness.judged_at < guard.confirm_after:
             return "quarantined"
         witness.settled_at = at
         return self._believe(found, at, at + fresh_for, witness.missing)
@@ -333,10 +348,3 @@ class Story:
         bounds: tuple[datetime | None, datetime | None] = (None, None),
     ) -> None:
         self.changes.append(Change(at, key, change, old, new, bounds))
-
-
-def is_outage(stories: list[Story]) -> bool:
-    """Whether so many of a source's watches are disbelieved that the source itself is in doubt."""
-    watched = [story.watched for story in stories if story.watched is not None]
-    doubted = sum(period.witness is not None for period in watched)
-    return doubted >= 3 and doubted > 0.2 * len(watched)

@@ -301,9 +301,10 @@ def _fold(
             else:
                 listed[row.key] = row.content
                 seen_at[row.key] = fetched_at
-    heights = {served.height for served, _ in told}
-    one_moment = len(told) == 1 or (len(heights) == 1 and None not in heights)
-    return FullList(listed, nameless, seen_at, *times, "point" if one_moment else "window")
+    heights = [served.height for served, _ in told if served.height is not None]
+    one_moment = len(told) == 1 or len(set(heights)) == 1
+    stated = (heights[0], heights[-1]) if heights else None
+    return FullList(listed, nameless, seen_at, *times, "point" if one_moment else "window", stated)
 
 
 __all__ = ["Ended", "Rig", "Spoken"]

@@ -70,6 +70,7 @@ WHAT_HAPPENS = frozenset(
         "silent failed",
         "ClockWentBack",
         "folded",
+        "of the past",
     }
     | {"fresh", "stale", "carried", "not_watched", "never_observed", "future"}
     | {"held None", "absent None", "unknown unreadable", "unknown not_watched"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from indexer import bootstrap, config
 from indexer.errors import UsageError
-from indexer.reload import Changed, FileSeen, Fingerprint, Refused, Reloader, Setup, abbreviate, keep_fixed
+from indexer.reload import Changed, FileSeen, Fingerprint, Refused, Reloader, Setup, keep_fixed
 from indexer.watchlist import WatchEntry
 
 ENVIRONMENT = {"INDEXER_DATABASE__URL": "postgresql://somebody:password-one@127.0.0.1/one"}
@@ -70,21 +70,19 @@ def test_files_that_did_not_change_are_not_read() -> None:
     assert files.reads == 1
 
 
-def test_a_change_is_told_as_a_plan() -> None:
-    """What came, what left, what is different; the order of lines is no difference."""
-    files = Files(setup(entry("0.0.1"), entry("0.0.2"), entry("0.0.3")))
+def test_entries_are_held_until_they_are_applied() -> None:
+    """Then the database has them; a change is read whole again."""
+    files = Files(setup(entry("0.0.1"), entry("0.0.2")))
     reloader = files.reloader()
 
-    files.write(setup(entry("0.0.3", label="Treasury"), entry("0.0.1"), entry("0.0.4")))
-    found = check(reloader)
+    reloader.forget_entries()
+    unchanged, nothing_new = check(reloader), reloader.setup.entries
+    files.write(setup(entry("0.0.2"), entry("0.0.4")))
+    changed = check(reloader)
 
-    assert isinstance(found, Changed)
-    assert (found.added, found.removed, found.changed) == (
-        ("hedera 0.0.4",),
-        ("hedera 0.0.2",),
-        ("hedera 0.0.3",),
-    )
-    assert (found.keys, found.kept) == ((), ())
+    assert (unchanged, nothing_new) == (None, None)
+    assert changed == Changed((), ())
+    assert reloader.setup.entries == (entry("0.0.2"), entry("0.0.4"))
 
 
 def test_a_refused_set_leaves_the_old_one_and_is_read_once() -> None:
@@ -99,7 +97,7 @@ def test_a_refused_set_leaves_the_old_one_and_is_read_once() -> None:
 
     assert first == Refused("w.yaml:3: unknown source")
     assert second is None
-    assert [row.address for row in reloader.setup.entries] == ["0.0.1"]
+    assert reloader.setup.entries == (entry("0.0.1"),)
     assert isinstance(third, Changed)
 
 
@@ -131,12 +129,6 @@ def test_keys_are_named_without_their_values() -> None:
 
     assert isinstance(found, Changed)
     assert found.keys == ("sources.hedera.every", "sources.solana_das.secrets.api_key")
-
-
-def test_long_plans_are_counted() -> None:
-    """A log line stays a line."""
-    assert abbreviate(["a", "b"]) == "a, b"
-    assert abbreviate([str(number) for number in range(25)]).endswith("19 … and 5 more")
 
 
 def test_a_file_that_appears_or_changes_is_seen(tmp_path: Path) -> None:

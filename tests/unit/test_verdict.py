@@ -26,6 +26,7 @@ def _evidence(known: int, readable: int, witness: Witness | None = None, **more:
         witnessed=int(more.get("witnessed", missing if witness else 0)),
         witness=witness,
         outage=bool(more.get("outage", False)),
+        lag=int(more.get("lag", 0)),
     )
 
 
@@ -101,6 +102,16 @@ def test_a_list_that_is_no_surprise_supersedes_the_witness() -> None:
     )
 
 
+@pytest.mark.parametrize("witness", [None, EARLY, LATE])
+@pytest.mark.parametrize(("known", "readable"), [(0, 0), (8, 8), (8, 9), (8, 0)])
+def test_a_list_of_the_past_is_not_believed(known: int, readable: int, witness: Witness | None) -> None:
+    """Whatever it lists and whoever has seen the same: the witness, if there is one, goes on waiting."""
+    verdict = judge(_evidence(known, readable, witness, lag=3), GUARD)
+
+    reason = "is 3 blocks older than a list that is known already"
+    assert verdict == Verdict("quarantine", reason, repeats=witness is not None)
+
+
 @pytest.mark.parametrize(
     ("watched", "quarantined", "outage"),
     [
@@ -132,6 +143,7 @@ def evidences(draw: st.DrawFn) -> Evidence:
         witnessed=draw(st.integers(0, missing)) if witness else 0,
         witness=witness,
         outage=draw(st.booleans()),
+        lag=draw(st.sampled_from([0, 0, 0, 7])),
     )
 
 
@@ -144,7 +156,7 @@ def test_no_loss_is_believed_at_first_sight(evidence: Evidence) -> None:
 
     verdict = judge(evidence, GUARD)
 
-    if lost and not late:
+    if evidence.lag or (lost and not late):
         assert verdict.kind != "publish"
 
 

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tracemalloc
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from indexer.errors import UsageError
 from indexer.templates import read_template
 from indexer.watchlist import AddressRules, WatchEntry, load
+from indexer.watchlist_rows import Row, read_rows
 
 _REPOSITORY = Path(__file__).parents[2]
 
@@ -157,6 +159,28 @@ def test_yaml_and_csv_say_the_same(tmp_path: Path, keys: list[tuple[str, int]], 
         (entry.source, entry.address, entry.label, entry.line) for entry in from_csv
     ]
     assert [entry.label for entry in from_yaml] == [label] * len(keys)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "row"),
+    [
+        ("a.csv", "source,address,label,tags\n", "hedera,0.0.{},a label,a;b\n"),
+        ("a.yaml", "addresses:\n", "- {{source: hedera, address: 0.0.{}, label: a label, tags: [a, b]}}\n"),
+    ],
+)
+def test_a_long_list_is_read_row_by_row(name: str, head: str, row: str) -> None:
+    """A hundred thousand rows are never in memory at once, in YAML as in CSV: bytes are counted."""
+    text = head + "".join(row.format(number) for number in range(5_000))
+
+    tracemalloc.start()
+    try:
+        rows = sum(isinstance(found, Row) for found in read_rows(name, text))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert rows == 5_000
+    assert peak < 2 * len(text)
 
 
 def test_ten_times_the_rows_cost_ten_times_the_work(tmp_path: Path) -> None:

@@ -29,9 +29,10 @@ notice: Final = Table(
     Column("kind", Text, primary_key=True, comment="What it is about: configuration, restart, space …"),
     Column("place", Text, primary_key=True, comment="Machine and configuration file, or empty."),
     Column("noticed_at", INSTANT, nullable=False, comment="Since when."),
+    Column("told_at", INSTANT, nullable=False, comment="When its process last repeated it."),
     Column("message", Text, nullable=False, comment="What happened and what to do, redacted."),
     CheckConstraint("length(message) <= 4000", name="message_is_short"),
-    comment="What an operator must know. A row goes away when its cause does.",
+    comment="What an operator must know. A row goes away when its cause does, or its process.",
 )
 
 upkeep: Final = Table(

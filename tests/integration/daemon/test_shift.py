@@ -77,7 +77,7 @@ def test_a_paused_source_is_tried_by_one_crawl_of_one_process(open_stage: OpenSt
 
 def test_whales_do_not_delay_small_accounts(open_stage: OpenStage) -> None:
     """More whales than lanes, first in the queue: the small accounts are done while whales still walk."""
-    stage = open_stage({"hedera": (*([4000] * 14), *([1] * 30))}, pages=25)
+    stage = open_stage({"hedera": (*([1500] * 40), *([1] * 30))}, pages=25)
     finished = "SELECT count(*) FROM ledger.snapshot WHERE state = 'published' AND holdings {} 100"
 
     async def work(engine: Engine) -> int:
@@ -89,7 +89,7 @@ def test_whales_do_not_delay_small_accounts(open_stage: OpenStage) -> None:
 
     whales = stage.run(work, SOURCES__HEDERA__CONCURRENCY="1")
 
-    assert whales < 14
+    assert whales < 40
     assert stage.value("SELECT count(*) FROM ledger.crawl WHERE state = 'failed'") == 0
     assert stage.value("SELECT max(pages) FROM ledger.crawl WHERE state = 'pending'") >= 20
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from indexer import bootstrap
 from indexer.jobs import Engine
+from indexer.store import upkeep
 from indexer.upkeep import NoticeBoard, SpaceGuard, do_upkeep
 from tests.integration.engine.conftest import OpenStage
 
@@ -104,6 +105,34 @@ def test_a_full_disk_is_noticed_and_so_is_its_end(open_stage: OpenStage, tmp_pat
     assert "min_free_space" in str(full[1][0]["message"])
 
 
+def test_a_notice_lasts_as_long_as_its_process(open_stage: OpenStage) -> None:
+    """It is repeated while it is true; of a machine that was taken away it goes by itself, row and all."""
+    stage = open_stage({"hedera": (1,)})
+    silent = "UPDATE ledger.notice SET told_at = told_at - interval '1 hour'"
+
+    async def live(engine: Engine) -> list[list[str]]:
+        time = [1000.0]
+        board = NoticeBoard(engine.database, "there", ("space",), lambda: time[0])
+        board.set("space", "too little")
+        seen = []
+        for seconds in (0.0, 1.0, 600.0):
+            time[0] += seconds
+            await board.sync()
+            async with engine.database.connection() as connection:
+                seen.append([notice.message for notice in await upkeep.read_notices(connection)])
+            stage.execute(silent)
+        async with engine.database.connection() as connection:
+            seen.append([notice.message for notice in await upkeep.read_notices(connection)])
+        return seen
+
+    seen = stage.run(live)
+    kept = len(stage.rows(NOTICES))
+    stage.run(lambda engine: do_upkeep(engine.database, engine.config))
+
+    assert seen == [["too little"], [], ["too little"], []]
+    assert (kept, stage.rows(NOTICES)) == (1, [])
+
+
 def test_a_notice_keeps_the_time_it_was_first_given(open_stage: OpenStage) -> None:
     """Saying the same again is no news; a process that starts clears what its forerunner left."""
     stage = open_stage({"hedera": (1,)})
@@ -121,3 +150,17 @@ def test_a_notice_keeps_the_time_it_was_first_given(open_stage: OpenStage) -> No
 
     assert age > timedelta(minutes=59)
     assert stage.rows(NOTICES) == []
+
+
+def test_the_connection_that_publishes_is_counted_too(open_stage: OpenStage) -> None:
+    """An operator who limits connections must see all that a process holds."""
+    stage = open_stage({"hedera": (1,)})
+
+    async def count(engine: Engine) -> tuple[int, int]:
+        before = engine.database.read_pool()["pool_size"]
+        async with engine.database.publisher():
+            return before, engine.database.read_pool()["pool_size"]
+
+    before, publishing = stage.run(count)
+
+    assert publishing == before + 1

@@ -18,6 +18,19 @@ SELECT watch_id, crawl_id, state, judged_at + %(ahead)s, snapshot_at + %(ahead)s
 FROM ledger.snapshot
 """
 
+#: The database clock, in which every snapshot that is written takes so many seconds.
+_LOSE_TIME = """
+CREATE SCHEMA slow;
+CREATE SEQUENCE slow.publishes MINVALUE 0 START 0;
+CREATE FUNCTION slow.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+    'SELECT pg_catalog.clock_timestamp() + interval ''1 s'' * {seconds} * (last_value + is_called::int)
+     FROM slow.publishes';
+CREATE FUNCTION slow.lose_time() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM nextval(''slow.publishes''); RETURN NULL; END';
+CREATE TRIGGER lose_time AFTER INSERT ON ledger.snapshot FOR EACH STATEMENT EXECUTE FUNCTION slow.lose_time();
+DO 'BEGIN EXECUTE format(''ALTER DATABASE %%I SET search_path = slow, pg_catalog'', current_database()); END';
+"""
+
 
 def _instants(stage: Stage) -> list[datetime]:
     """Instants of all published snapshots in the order in which they were written."""
@@ -91,3 +104,34 @@ def test_instants_increase_strictly(open_stage: OpenStage) -> None:
 
     assert len(instants) == 4
     assert instants == sorted(set(instants))
+
+
+def lose_time(stage: Stage, seconds: int) -> None:
+    for statement in _LOSE_TIME.strip().split(";\n"):
+        stage.execute(statement.replace("{seconds}", str(seconds)))
+
+
+def test_a_publish_that_takes_long_names_a_later_instant(open_stage: OpenStage) -> None:
+    """Answers given meanwhile would change: it is done again, with an instant that lies ahead."""
+    stage = open_stage({"hedera": (6,)})
+    lose_time(stage, 31)
+
+    found = stage.crawl()
+
+    assert outcomes(found) == {"published": 1}
+    assert stage.differences() == {}
+    written = stage.rows("SELECT last_page_at, snapshot_at FROM ledger.snapshot")
+    assert [row["snapshot_at"] - row["last_page_at"] > timedelta(seconds=30) for row in written] == [True]
+
+
+def test_a_publish_that_takes_far_too_long_is_given_up(open_stage: OpenStage) -> None:
+    """Everything else waits for it: nothing of it is kept, and it is tried again with the next crawl."""
+    stage = open_stage({"hedera": (6,)})
+    lose_time(stage, 700)
+
+    found = stage.crawl()
+
+    assert outcomes(found) == {"failed": 1}
+    assert "publishing took 700 s" in (found[0].error or "")
+    assert stage.held() == {}
+    assert _instants(stage) == []

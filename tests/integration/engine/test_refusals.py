@@ -1,5 +1,7 @@
 """When an API refuses, slows us down or talks nonsense: one reaction each, and the other sources go on."""
 
+import pytest
+
 from indexer.simulator.positions import SOURCES
 from tests.integration.engine.conftest import OpenStage
 from tests.integration.engine.stage import Fault, Stage, outcomes
@@ -118,3 +120,30 @@ def test_an_answer_that_makes_no_sense_is_kept_and_changes_nothing(open_stage: O
     assert stage.value("SELECT count(*) FROM ledger.raw_page WHERE kind = 'rejected'") == len(SOURCES)
     stage.sim.faults.clear()
     assert outcomes(stage.crawl()) == {"unchanged": len(SOURCES)}
+
+
+def test_a_list_without_end_fails_and_its_last_page_is_kept(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More pages than any account has: the API has lost its way, and nobody follows it for ever."""
+    stage = open_stage({"hedera": (25,)}, pages=10)
+    monkeypatch.setattr("indexer.page_reader._MOST_PAGES", 1)
+
+    (found,) = stage.crawl()
+
+    assert found.outcome == "failed"
+    assert "did not end after 1 pages" in (found.error or "")
+    assert stage.value("SELECT count(*) FROM ledger.raw_page WHERE kind = 'rejected'") == 1
+    assert stage.held() == {}
+
+
+def test_an_api_that_only_teaches_fails(open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look-up after look-up and never a page: nobody asks on for ever."""
+    stage = open_stage({"loopring": (5,)})
+    monkeypatch.setattr("indexer.page_reader._MOST_LOOKUPS", 0)
+
+    (found,) = stage.crawl()
+
+    assert found.outcome == "failed"
+    assert "could not be read after 0 look-ups" in (found.error or "")
+    assert len(stage.log("loopring")) == 1

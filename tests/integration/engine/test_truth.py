@@ -87,3 +87,15 @@ def test_refreshed_metadata_changes_no_holding(open_stage: OpenStage) -> None:
     assert outcomes(found) == {"unchanged": 2}
     assert stage.versions() == before
     assert any(old[row["asset_id"]] != row["digest"] for row in stage.rows(described))
+
+
+def test_lists_of_hundreds_that_are_read_whole_stay_true(open_stage: OpenStage) -> None:
+    """Enough rows for the database to look at how many there are before it joins them."""
+    stage = open_stage({"loopring": (400,)})
+    stage.crawl()
+    stage.world.churn(0.1, 1)
+
+    found = stage.crawl()
+
+    assert outcomes(found) == {"published": 1}
+    assert stage.differences() == {}

@@ -1,8 +1,12 @@
 """A smeared crawl is not one moment: too long, moved under our hands, lost its place, or never ends."""
 
+from dataclasses import replace
+
 import pytest
 
+from indexer.records import Cursor, Page, Question
 from indexer.simulator.positions import SOURCES
+from indexer.sources.hedera import Hedera
 from tests.integration.engine.conftest import OpenStage
 from tests.integration.engine.gate import before_page
 from tests.integration.engine.stage import Fault, Stage, outcomes
@@ -159,3 +163,25 @@ def test_a_cursor_that_repeats_fails_at_once(open_stage: OpenStage, source: str)
     stage.sim.faults.clear()
     assert outcomes(stage.crawl()) == {"published": 1}
     assert stage.differences() == {}
+
+
+@pytest.mark.parametrize("places", [(1, 1), (1, 2, 1, 2)], ids=["at once", "after a while"])
+def test_a_place_the_source_cannot_tell_apart_is_a_loop_all_the_same(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch, places: tuple[int, ...]
+) -> None:
+    """Whatever a source makes of the answers: where a list has been before, it does not go again."""
+    stage = open_stage({"hedera": (5,)})
+    plain, left = Hedera.parse, list(places)
+
+    def circle(self: Hedera, question: Question, body: bytes) -> Page:
+        page = plain(self, question, body)
+        return replace(page, next_cursor=Cursor(f"order=asc&token.id=gte:0.0.{left.pop(0)}"))
+
+    monkeypatch.setattr(Hedera, "parse", circle)
+
+    (found,) = stage.crawl()
+
+    assert found.outcome == "failed"
+    assert "a loop" in (found.error or "")
+    assert len(stage.pages_asked("hedera")) == len(places)
+    assert stage.held() == {}

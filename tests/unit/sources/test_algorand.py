@@ -1,6 +1,7 @@
 """Algorand: addresses with their checksum, keyset paging, names in base64, and what errors mean."""
 
 import base64
+import hashlib
 import json
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from indexer.errors import BadPage, CursorRejected, RateLimited, Refused, RequestRejected, ServerTrouble
 from indexer.records import Asset, Cursor, Page, Question, Request
+from indexer.sources import algorand_page
 from indexer.sources.algorand import Algorand
 
 SOURCE = Algorand()
@@ -59,6 +61,23 @@ def test_one_mistyped_character_is_refused(key: bytes, place: int, letter: str) 
             SOURCE.canonical_address(mistyped)
 
 
+def test_the_spare_bits_of_the_last_character_must_be_zero() -> None:
+    """The same 36 bytes in another spelling would be watched twice."""
+    twin = ADDRESS[:-1] + ALPHABET[ALPHABET.index(ADDRESS[-1]) + 1]
+
+    with pytest.raises(ValueError, match="canonical"):
+        SOURCE.canonical_address(twin)
+
+
+def test_checksums_hold_where_openssl_does_not_know_the_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some builds leave SHA-512/256 out: the same addresses are accepted and refused there."""
+    monkeypatch.setattr(hashlib, "algorithms_available", frozenset[str]())
+
+    assert SOURCE.canonical_address(ADDRESS) == ADDRESS
+    with pytest.raises(ValueError, match="checksum"):
+        SOURCE.canonical_address("B" + ADDRESS[1:])
+
+
 @pytest.mark.parametrize("text", ["", ADDRESS.lower(), ADDRESS[:-1], ADDRESS + "A", " " + ADDRESS, "0" * 58])
 def test_what_is_no_address_is_refused(text: str) -> None:
     """Length, case and alphabet are told apart from a wrong checksum."""
@@ -88,6 +107,19 @@ def test_names_come_from_their_exact_bytes() -> None:
     asset = asset_of({"decimals": 2, **exact})
 
     assert (asset.name, asset.symbol, asset.decimals) == ("a\ufffdb\ufffd", "UNIT", 2)
+
+
+def test_what_is_remembered_of_assets_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many assets there are, no more than that many are kept, and each says what it says now."""
+    remembered: dict[int, object] = {}
+    monkeypatch.setattr(algorand_page, "_remembered", remembered)
+    monkeypatch.setattr(algorand_page, "_REMEMBERED_ASSETS", 2)
+
+    for name in ("before", "after", "after"):
+        page = parse([row(number, params={"decimals": 0, "name": name}) for number in range(1, 8)])
+        assert [asset.name for asset in page.assets] == [name] * 7
+
+    assert len(remembered) <= 2
 
 
 def test_a_name_that_is_not_base64_falls_back_to_the_plain_one() -> None:

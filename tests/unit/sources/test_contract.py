@@ -144,6 +144,15 @@ def test_no_text_breaks_the_address_check(name: str, text: str) -> None:
         assert source.canonical_address(address) == address
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_scope_stands_where_one_is_needed_and_nowhere_else(name: str) -> None:
+    """A rune id at a source without scopes would watch something else than it says; so would none at OKX."""
+    source = build(name, "", {})
+
+    with pytest.raises(ValueError, match=r"scope|rune"):
+        source.canonical_scope("" if source.scoped else "840000:3")
+
+
 def test_an_unknown_source_is_a_usage_error() -> None:
     """The message names the sources there are."""
     with pytest.raises(UsageError, match="okx_runes, solana_das, algorand, loopring, hedera"):

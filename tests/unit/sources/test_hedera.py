@@ -135,6 +135,22 @@ def test_a_link_that_leads_back_is_refused(query: str) -> None:
         parse([], f"/x?{query}", RESUMED)
 
 
+def test_a_link_to_this_page_in_other_words_is_refused() -> None:
+    """An empty page has no last row to compare with: its own beginning says that it leads nowhere."""
+    reordered = "&".join(reversed(CURSOR.split("&")))
+
+    with pytest.raises(BadPage, match="leads back"):
+        parse([], f"/x?{reordered}", RESUMED)
+
+
+@pytest.mark.parametrize(
+    "query", ["token.id=gte:soon", "token.id=gte:0.0.1&token.id=gte:0.0.2", "token.id=lte:0.0.9"]
+)
+def test_a_link_whose_place_cannot_be_told_is_followed(query: str) -> None:
+    """Not understood is not wrong: cursors that come again are seen where they are kept."""
+    assert parse([nft()], f"/x?{query}").next_cursor == query
+
+
 @pytest.mark.parametrize(
     ("rows", "question"),
     [

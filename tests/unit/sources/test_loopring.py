@@ -132,6 +132,13 @@ class TestRows:
 
         assert details["nft_id"] == f"0x{padded:064x}"
 
+    @pytest.mark.parametrize("nft_id", ["4.2", "-42", "0x", "", None, 42.0, str(2**256)])
+    def test_an_nft_id_that_is_none_is_left_out(self, nft_id: object) -> None:
+        """It describes the position and names nothing: the holding is told without it."""
+        details = json.loads(only(SOURCE.parse(question(), listing([row(nftId=nft_id)], 1))).details)
+
+        assert "nft_id" not in details
+
     def test_one_nft_may_be_held_under_two_keys(self) -> None:
         """After a round trip to L1 the minter, and so nftData, is another one."""
         page = SOURCE.parse(question(), listing([row(1, nftId="0x9"), row(2, nftId="9")], 2))

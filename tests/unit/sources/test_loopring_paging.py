@@ -188,6 +188,13 @@ class TestPaging:
         with pytest.raises(BadPage, match="page 1"):
             SOURCE.parse(question(), listing([row(n) for n in range(items)], total))
 
+    def test_a_list_beside_an_error_is_not_believed(self) -> None:
+        """Rows and a code that says trouble: half of this answer is wrong, and nobody knows which."""
+        answer = {"totalNum": 1, "data": [row()], "resultInfo": {"code": 100000}}
+
+        with pytest.raises(BadPage, match="100000"):
+            SOURCE.parse(question(), json.dumps(answer).encode())
+
     @pytest.mark.parametrize("total", [None, "3", 3.0, True, [], -1])
     def test_a_total_that_is_no_count_is_not_believed(self, total: object) -> None:
         """The end of the list hangs on it."""

@@ -215,6 +215,7 @@ def test_an_error_has_one_reaction(
         ({"rate": {"backoff_seconds": 0}}, None),
         ({"backoff_seconds": "30"}, None),
         ({"backoff_seconds": -1}, None),
+        ({"backoff_seconds": float("inf")}, None),
         (None, None),
     ],
 )
@@ -226,12 +227,38 @@ def test_the_back_off_hint_is_read_where_it_says_something(data: object, seconds
     assert error.retry_after_seconds == seconds
 
 
+def test_a_back_off_hint_that_was_cut_says_nothing() -> None:
+    """Only 40 characters of a number are kept: what is left of a longer one may be none."""
+    body = failure(-32005, "rate", {"backoff_seconds": "@@"}).replace(b'"@@"', b"1." + b"1" * 37 + b"e5")
+
+    error = SOURCE.read_error(QUESTION, 429, body)
+
+    assert isinstance(error, RateLimited)
+    assert error.retry_after_seconds is None
+
+
 def test_a_key_quoted_by_the_api_is_not_passed_on() -> None:
     """Infura's keys are 32 hexadecimal digits; whatever looks like one is left out."""
     error = SOURCE.read_error(QUESTION, 401, b"invalid project id 0123456789abcdef0123456789abcdef\n")
 
     assert "invalid project id" in str(error)
     assert "0123456789abcdef" not in str(error)
+
+
+@pytest.mark.parametrize("cut", [b'{"error": {"code": -32005', b'{"error": "said"}'])
+def test_half_an_error_leaves_the_status_to_speak(cut: bytes) -> None:
+    """What is no JSON-RPC error is judged by its status alone; under 200 the parser decides."""
+    assert isinstance(SOURCE.read_error(QUESTION, 503, cut), ServerTrouble)
+    assert SOURCE.read_error(QUESTION, 200, cut) is None
+
+
+def test_an_error_beside_a_list_is_no_page() -> None:
+    """Whatever the list says, half of the answer says that it went wrong."""
+    body = {"jsonrpc": "2.0", "result": {"items": [item()]}, "error": "said", "id": 1}
+
+    assert SOURCE.read_error(QUESTION, 200, json.dumps(body).encode()) is None
+    with pytest.raises(BadPage, match="no JSON-RPC error"):
+        SOURCE.parse(QUESTION, json.dumps(body).encode())
 
 
 @pytest.mark.parametrize("echoed", [2, "2", None, True, 1.0, [1]])

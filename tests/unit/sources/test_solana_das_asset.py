@@ -166,6 +166,7 @@ def test_names_of_any_type(named: object, info: dict[str, str], symbol: str | No
         ("1e-9", Decimal("1e-9")),
         ("NaN", None),
         ("1e400", None),
+        ("1e99999999999999999999", None),
         ("-1.5", None),
         ("0", None),
         ("0.0", None),
