@@ -163,6 +163,7 @@ async def gather(
         mine = _repeated(crawl, advanced, known) or _compared(crawl, advanced, known)
         if mine is None:
             if crawl.rows is None:
+                await history.allow_time(connection)
                 copied += await read_again(connection, crawl)
                 _check_complete(crawl, advanced[crawl.claim.crawl_id])
             mine = _lists(crawl, advanced, known, crawl.summaries)

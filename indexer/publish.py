@@ -3,7 +3,6 @@
 Everything happens inside the transaction of the connection that is passed in. Replay is the same fold.
 """
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
@@ -65,6 +64,8 @@ async def publish_lists(
     forced: frozenset[int],
 ) -> list[WatchVerdict]:
     """Fold, judge and merge. Watches in ``forced`` are believed: an operator released them."""
+    if any(crawl.lead for crawl in finished):
+        await history.allow_time(connection)
     watches = [watch for crawl in finished for watch in crawl.covered.values()]
     known = await history.begin(connection, watches)
     lists = await gather(connection, finished, advanced, known)
@@ -170,7 +171,8 @@ async def _await_instant(connection: Connection, instant: datetime, lead: timede
     if age > LONGEST:
         seconds = (lead + age).total_seconds()
         raise PublishTooSlow(f"publishing took {seconds:.0f} s and was rolled back", seconds)
-    await asyncio.sleep(max(-age.total_seconds(), 0))
+    if lead:
+        await history.await_instant(connection, instant)
 
 
 def _latest(item: FoldedList) -> datetime:

@@ -78,7 +78,12 @@ def read_usual_page(question: Question, body: bytes) -> Page | None:
     for row in answer.asset_holdings:
         stated = row.asset_holding
         amount, asset_id = stated.amount, stated.asset_id
-        described = _describe(asset_id, bytes(row.asset_params))
+        params = bytes(row.asset_params)
+        # Comparing the bytes costs less than hashing them, and than a call.
+        if asset_id in _remembered and _remembered[asset_id][0] == params:
+            described = _remembered[asset_id][1]
+        else:
+            described = _describe(asset_id, params)
         if described is None or not last < asset_id or not 0 <= amount <= _LARGEST_UINT64:
             return None
         last = asset_id
@@ -115,15 +120,12 @@ def split_page(body: bytes) -> SplitPage | None:
 
 _Described = tuple[str, Asset | None] | None
 
-#: By asset: the bytes that described it last, and what they say. Comparing them costs less than hashing them.
+#: By asset: the bytes that described it last, and what they say.
 _remembered: dict[int, tuple[bytes, _Described]] = {}
 
 
 def _describe(asset_id: int, params: bytes) -> _Described:
-    """The asset in these bytes, if they describe one or are absent; None when they are unusual."""
-    remembered = _remembered.get(asset_id)
-    if remembered is not None and remembered[0] == params:
-        return remembered[1]
+    """What these bytes say of an asset, remembered for the next time."""
     if len(_remembered) >= _REMEMBERED_ASSETS:
         _remembered.clear()
     described = _read_params(asset_id, params)
@@ -132,6 +134,7 @@ def _describe(asset_id: int, params: bytes) -> _Described:
 
 
 def _read_params(asset_id: int, params: bytes) -> _Described:
+    """The asset in these bytes, if they describe one or are absent; None when they are unusual."""
     asset_ref = str(asset_id)
     if params in (b"", b"null"):
         return asset_ref, None

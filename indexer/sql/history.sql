@@ -153,6 +153,14 @@ SELECT greatest(clock_timestamp() + %(lead)s, %(latest)s::timestamptz + interval
 -- Last statement of a publish: answers older than a minute are final only if commits follow their instant soon.
 SELECT clock_timestamp() - %(instant)s::timestamptz AS age
 
+-- name: await_instant
+-- An instant that was named ahead of the clock has to come. Asleep here, because a client that sleeps looks lost.
+SELECT pg_sleep(greatest(extract(epoch FROM %(instant)s::timestamptz - clock_timestamp())::float8, 0))
+
+-- name: allow_time
+-- A list of a million rows takes longer than statements usually may; a publish that takes longer is given up.
+SET LOCAL statement_timeout = '11min'
+
 -- name: prepare_watches
 -- The watches whose list is believed, and how to read absence in each.
 INSERT INTO fold_watch (watch_id, crawl_id, part_on, baseline, unproved_before, proves, absences_needed, witness)

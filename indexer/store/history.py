@@ -241,6 +241,16 @@ async def measure_age(connection: Connection, instant: datetime) -> timedelta:
     return age
 
 
+async def await_instant(connection: Connection, instant: datetime) -> None:
+    """Let an instant come."""
+    await connection.execute(_SQL.await_instant, {"instant": instant})
+
+
+async def allow_time(connection: Connection) -> None:
+    """Let the statements of this transaction take as long as a publish may."""
+    await connection.execute(_SQL.allow_time)
+
+
 async def merge(
     connection: Connection,
     believed: Sequence[Believed],

@@ -3,7 +3,9 @@
 import asyncio
 from datetime import datetime, timedelta
 
-from indexer import bootstrap, jobs
+import pytest
+
+from indexer import bootstrap, jobs, publish
 from indexer.jobs import Selection
 from tests.integration.engine.conftest import OpenStage
 from tests.integration.engine.gate import Gate
@@ -18,12 +20,13 @@ SELECT watch_id, crawl_id, state, judged_at + %(ahead)s, snapshot_at + %(ahead)s
 FROM ledger.snapshot
 """
 
-#: The database clock, in which every snapshot that is written takes so many seconds.
+#: The database clock, in which the first snapshots that are written take so many seconds each.
 _LOSE_TIME = """
 CREATE SCHEMA slow;
 CREATE SEQUENCE slow.publishes MINVALUE 0 START 0;
 CREATE FUNCTION slow.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
-    'SELECT pg_catalog.clock_timestamp() + interval ''1 s'' * {seconds} * (last_value + is_called::int)
+    'SELECT pg_catalog.clock_timestamp()
+            + interval ''1 s'' * {seconds} * least(last_value + is_called::int, {times})
      FROM slow.publishes';
 CREATE FUNCTION slow.lose_time() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN PERFORM nextval(''slow.publishes''); RETURN NULL; END';
@@ -106,9 +109,9 @@ def test_instants_increase_strictly(open_stage: OpenStage) -> None:
     assert instants == sorted(set(instants))
 
 
-def lose_time(stage: Stage, seconds: int) -> None:
+def lose_time(stage: Stage, seconds: int, times: int = 99) -> None:
     for statement in _LOSE_TIME.strip().split(";\n"):
-        stage.execute(statement.replace("{seconds}", str(seconds)))
+        stage.execute(statement.replace("{seconds}", str(seconds)).replace("{times}", str(times)))
 
 
 def test_a_publish_that_takes_long_names_a_later_instant(open_stage: OpenStage) -> None:
@@ -122,6 +125,21 @@ def test_a_publish_that_takes_long_names_a_later_instant(open_stage: OpenStage) 
     assert stage.differences() == {}
     written = stage.rows("SELECT last_page_at, snapshot_at FROM ledger.snapshot")
     assert [row["snapshot_at"] - row["last_page_at"] > timedelta(seconds=30) for row in written] == [True]
+
+
+def test_nothing_is_published_before_its_instant(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took two seconds once and hardly any the second time: the instant it named is waited for."""
+    monkeypatch.setattr(publish, "LONGEST", timedelta(seconds=1))
+    stage = open_stage({"hedera": (6,)})
+    lose_time(stage, 2, times=1)
+
+    found = stage.crawl()
+
+    assert outcomes(found) == {"published": 1}
+    assert stage.value("SELECT count(*) FROM ledger.snapshot WHERE snapshot_at > slow.clock_timestamp()") == 0
+    assert stage.value("SELECT snapshot_at - last_page_at > interval '2 s' FROM ledger.snapshot")
 
 
 def test_a_publish_that_takes_far_too_long_is_given_up(open_stage: OpenStage) -> None:
