@@ -4,7 +4,7 @@ History is not touched (the database would refuse it); how far replay and `index
 a prune takes away.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
 from typing import Final
@@ -95,14 +95,29 @@ class _Raw:
 
 
 async def _drop_months(database: Database, keep: timedelta) -> tuple[Limits, _Raw]:
+    """One month after the other: years of them at once take more locks than a server has."""
+    limits, months = await database.steadily(lambda: _list_months(database, keep))
+    pages = bodies = 0
+    for end in sorted({month.end for month in months}):
+        so_far = replace(limits, before=end, kept_from=end)
+        counted = await database.steadily(partial(_drop_before, database, so_far))
+        pages, bodies = pages + counted[0], bodies + counted[1]
+    return limits, _Raw(months, pages, bodies)
+
+
+async def _list_months(database: Database, keep: timedelta) -> tuple[Limits, tuple[Month, ...]]:
+    async with database.transaction() as connection:
+        limits = await store.read_limits(connection, keep)
+        return limits, tuple(await store.list_months(connection, limits))
+
+
+async def _drop_before(database: Database, limits: Limits) -> tuple[int, int]:
     async with database.transaction() as connection:
         await store.lock_pruning(connection)
-        limits = await store.read_limits(connection, keep)
-        months = tuple(await store.list_months(connection, limits))
         await store.allow_time(connection)
-        raw = _Raw(months, *await store.count_raw(connection, limits))
+        counted = await store.count_raw(connection, limits)
         await store.drop_raw(connection, limits)
-    return limits, raw
+    return counted
 
 
 async def _delete_crawls(database: Database, limits: Limits) -> int:

@@ -35,6 +35,12 @@ class Month:
     name: str
     bytes: int
 
+    @property
+    def end(self) -> date:
+        """The first day after it."""
+        year, month = int(self.name[-6:-2]), int(self.name[-2:])
+        return date(year + month // 12, month % 12 + 1, 1)
+
 
 async def read_limits(connection: Connection, keep: timedelta) -> Limits:
     """Up to where a prune may go that keeps this much."""

@@ -12,6 +12,9 @@ import pytest
 
 from indexer.errors import UsageError
 from indexer.prune import Pruned
+from indexer.store import prune as store
+from indexer.store.database import Connection
+from indexer.store.prune import Limits
 from tests.acceptance.cli_program import run_program
 from tests.integration.keeping import (
     Fault,
@@ -249,3 +252,23 @@ def test_the_command_tells_what_went(stage: Stage) -> None:
     assert dry.stdout.startswith("Would remove ")
     assert json.loads(real.stdout)["pruned"]["raw_pages"] > 0
     assert _old_pages(stage) == 0
+
+
+def test_each_month_goes_in_a_transaction_of_its_own(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Years of months at once would take more locks than a server has."""
+    stage.execute("SELECT ledger.ensure_raw_partitions('2020-01-01', 3)")
+    transactions: list[int] = []
+    plain = store.drop_raw
+
+    async def drop_raw(connection: Connection, limits: Limits) -> int:
+        row = await (await connection.execute("SELECT pg_current_xact_id()::text::bigint")).fetchone()
+        assert row is not None
+        transactions.append(row[0])
+        return await plain(connection, limits)
+
+    monkeypatch.setattr(store, "drop_raw", drop_raw)
+
+    pruned = prune_stage(stage, timedelta(days=30))
+
+    assert {"raw_page_202001", "raw_body_202003"} <= {month.name for month in pruned.months}
+    assert len(set(transactions)) == len({month.end for month in pruned.months})
