@@ -14,7 +14,7 @@ from indexer.errors import BadPage
 from indexer.folding import Fold, FoldPrice, FoldRow, ListSummary, digest_of_sum, named_assets
 from indexer.records import Cursor, Facts, Question
 from indexer.sources.base import Source
-from indexer.store import assets, history, pages
+from indexer.store import assets, history, instants, pages
 from indexer.store.crawls import Claim
 from indexer.store.database import Connection
 from indexer.store.history import Known, Measured, Repeats
@@ -163,7 +163,7 @@ async def gather(
         mine = _repeated(crawl, advanced, known) or _compared(crawl, advanced, known)
         if mine is None:
             if crawl.rows is None:
-                await history.allow_time(connection)
+                await instants.allow_time(connection)
                 copied += await read_again(connection, crawl)
                 _check_complete(crawl, advanced[crawl.claim.crawl_id])
             mine = _lists(crawl, advanced, known, crawl.summaries)

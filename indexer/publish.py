@@ -12,7 +12,7 @@ from indexer.baseline import first_versions
 from indexer.crashpoints import reached
 from indexer.errors import PublishTooSlow, WalkMoved
 from indexer.lists import FinishedCrawl, FoldedList, NeedsWholeList, gather
-from indexer.store import crawls, history
+from indexer.store import crawls, history, instants
 from indexer.store.crawls import WatchVerdict
 from indexer.store.database import Connection
 from indexer.store.history import Believed, DeltaRow, Measured, SnapshotRow
@@ -65,7 +65,7 @@ async def publish_lists(
 ) -> list[WatchVerdict]:
     """Fold, judge and merge. Watches in ``forced`` are believed: an operator released them."""
     if any(crawl.lead for crawl in finished):
-        await history.allow_time(connection)
+        await instants.allow_time(connection)
     watches = [watch for crawl in finished for watch in crawl.covered.values()]
     known = await history.begin(connection, watches)
     lists = await gather(connection, finished, advanced, known)
@@ -143,7 +143,7 @@ async def _merge(connection: Connection, lists: Sequence[FoldedList], changing: 
     if not judged:
         return
     lead = max(item.crawl.lead for item in judged)
-    instant = await history.choose_instant(connection, max(_latest(item) for item in judged), lead)
+    instant = await instants.choose_instant(connection, max(_latest(item) for item in judged), lead)
     await _change_history(connection, [item for item in changing if item.verdict.kind == "publish"], instant)
     reached("history_changed")
     await _write_prices(connection, [item for item in lists if item.verdict.kind == "publish"])
@@ -167,12 +167,12 @@ async def _merge(connection: Connection, lists: Sequence[FoldedList], changing: 
 
 async def _await_instant(connection: Connection, instant: datetime, lead: timedelta) -> None:
     """Let the instant come, if it was ahead of the clock; refuse to commit long after it."""
-    age = await history.measure_age(connection, instant)
+    age = await instants.measure_age(connection, instant)
     if age > LONGEST:
         seconds = (lead + age).total_seconds()
         raise PublishTooSlow(f"publishing took {seconds:.0f} s and was rolled back", seconds)
     if lead:
-        await history.await_instant(connection, instant)
+        await instants.await_instant(connection, instant)
 
 
 def _latest(item: FoldedList) -> datetime:

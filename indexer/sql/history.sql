@@ -144,23 +144,6 @@ JOIN ledger.watch_period AS p ON p.watch_id = w.watch_id AND p.watched_to IS NUL
 LEFT JOIN ledger.snapshot AS s ON s.watch_id = w.watch_id AND s.state = 'quarantined' AND s.resolution IS NULL
 WHERE w.source_id = (SELECT source_id FROM ledger.watch WHERE watch_id = %(watch)s)
 
--- name: choose_instant
--- After all locks are held: the database clock, strictly later than anything known of these watches.
-SELECT greatest(clock_timestamp() + %(lead)s, %(latest)s::timestamptz + interval '1 microsecond') AS instant,
-       %(latest)s::timestamptz > clock_timestamp() + interval '1 minute' AS went_back
-
--- name: measure_age
--- Last statement of a publish: answers older than a minute are final only if commits follow their instant soon.
-SELECT clock_timestamp() - %(instant)s::timestamptz AS age
-
--- name: await_instant
--- An instant that was named ahead of the clock has to come. Asleep here, because a client that sleeps looks lost.
-SELECT pg_sleep(greatest(extract(epoch FROM %(instant)s::timestamptz - clock_timestamp())::float8, 0))
-
--- name: allow_time
--- A list of a million rows takes longer than statements usually may; a publish that takes longer is given up.
-SET LOCAL statement_timeout = '11min'
-
 -- name: prepare_watches
 -- The watches whose list is believed, and how to read absence in each.
 INSERT INTO fold_watch (watch_id, crawl_id, part_on, baseline, unproved_before, proves, absences_needed, witness)

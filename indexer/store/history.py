@@ -11,7 +11,6 @@ from typing import NamedTuple
 from psycopg.rows import class_row
 
 from indexer import copying
-from indexer.errors import ClockWentBack
 from indexer.folding import FoldPrice, FoldRow
 from indexer.store import statements
 from indexer.store.database import Connection
@@ -211,44 +210,6 @@ async def count_quarantined(connection: Connection, watch_id: int) -> tuple[int,
     cursor = await connection.execute(_SQL.count_quarantined, {"watch": watch_id})
     row = await cursor.fetchone()
     return (row[0], row[1]) if row else (0, 0)
-
-
-async def choose_instant(
-    connection: Connection, latest: datetime, lead: timedelta = timedelta(0)
-) -> datetime:
-    """The instant of this publish, ``lead`` ahead of the clock.
-
-    Raises ClockWentBack when history is over a minute ahead of the clock.
-    """
-    cursor = await connection.execute(_SQL.choose_instant, {"latest": latest, "lead": lead})
-    row = await cursor.fetchone()
-    assert row is not None
-    if row[1]:
-        raise ClockWentBack(
-            f"History is already at {latest:%Y-%m-%d %H:%M:%S} UTC, more than a minute ahead of the database"
-            " clock: set the clock right, nothing is published until it has caught up."
-        )
-    instant: datetime = row[0]
-    return instant
-
-
-async def measure_age(connection: Connection, instant: datetime) -> timedelta:
-    """How long ago this instant was; negative: it is still to come."""
-    cursor = await connection.execute(_SQL.measure_age, {"instant": instant})
-    row = await cursor.fetchone()
-    assert row is not None
-    age: timedelta = row[0]
-    return age
-
-
-async def await_instant(connection: Connection, instant: datetime) -> None:
-    """Let an instant come."""
-    await connection.execute(_SQL.await_instant, {"instant": instant})
-
-
-async def allow_time(connection: Connection) -> None:
-    """Let the statements of this transaction take as long as a publish may."""
-    await connection.execute(_SQL.allow_time)
 
 
 async def merge(
