@@ -15,7 +15,7 @@ from indexer.records import Holding, Page, Price, Unreadable
 #: A crawl with more rows than this is read again from its raw pages when it is published.
 ROWS_IN_MEMORY: Final = 10_000
 
-
+#: Of nothing: copied for every line.
 _SHA256: Final = hashlib.sha256()
 
 
@@ -74,7 +74,7 @@ class ListSummary:
         """Count readable items, one line for each."""
         copy, number, total = _SHA256.copy, int.from_bytes, 0
         for line in lines:
-            digest = copy()  # half of what making a new one costs
+            digest = copy()  # cheaper than making a new one
             digest.update(line.encode())
             total += number(digest.digest())
         self.total += total
