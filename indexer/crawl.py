@@ -85,6 +85,7 @@ class Crawler:
                 held.window_restarts + (error.cause == "window"),
                 held.drift_restarts + (error.cause == "drift"),
                 held.cursor_restarts,
+                timedelta(seconds=error.pause_seconds),
             )
             return await self._restart(held, ending, restarts)
         if isinstance(error, CursorRejected) and held.cursor_restarts < _CURSOR_RESTARTS:

@@ -64,9 +64,11 @@ class PublishTooSlow(IndexerError):
 class WalkMoved(IndexerError):
     """What the pages show is not one list of one moment: begin again at page 1."""
 
-    def __init__(self, message: str, cause: Literal["window", "drift"]) -> None:
+    def __init__(self, message: str, cause: Literal["window", "drift"], pause_seconds: float = 0.0) -> None:
         super().__init__(message)
         self.cause = cause
+        #: Sooner it would show the same again.
+        self.pause_seconds = pause_seconds
 
 
 class ApiError(IndexerError):

@@ -23,6 +23,11 @@ from indexer.verdict import Evidence, Verdict, Witness, is_outage, judge
 #: were given meanwhile would change.
 LONGEST = timedelta(seconds=30)
 
+#: A node that lags so few blocks behind may just be slower than the one before: it is asked again when it can
+#: have caught up. Only Algorand states its height; a block takes about three seconds there.
+_FEW_BLOCKS: Final = 5
+_BLOCK_SECONDS: Final = 3.0
+
 #: Ends by drift after which a list that still moves is published as `drifted`.
 DRIFT_RESTARTS: Final = 2
 
@@ -97,9 +102,13 @@ async def _judge(connection: Connection, lists: Sequence[FoldedList], forced: fr
 def _begin_again(lists: Sequence[FoldedList]) -> None:
     """Lists that moved, or came from a node that lags behind, are asked for again while that may help."""
     for item in lists:
-        if (item.drifted or item.lag) and item.crawl.claim.drift_restarts < DRIFT_RESTARTS:
-            moved = "the list moved while it was paged"
-            raise WalkMoved(f"the node lags {item.lag} blocks behind" if item.lag else moved, "drift")
+        if item.crawl.claim.drift_restarts >= DRIFT_RESTARTS:
+            continue
+        if item.lag:
+            pause = item.lag * _BLOCK_SECONDS if item.lag <= _FEW_BLOCKS else 0.0
+            raise WalkMoved(f"the node lags {item.lag} blocks behind", "drift", pause)
+        if item.drifted:
+            raise WalkMoved("the list moved while it was paged", "drift")
 
 
 async def _measure(connection: Connection, lists: Sequence[FoldedList]) -> dict[int, Measured]:

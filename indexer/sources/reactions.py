@@ -57,7 +57,7 @@ SURPRISE: Final = Family(
 )
 LAG: Final = Family(
     "a node that lags behind a list known already",
-    "start again, twice; then quarantined until it catches up (a reset network: `indexer release`)",
+    "start again, twice, when it can have caught up; then quarantined (a reset network: `indexer release`)",
 )
 DOUBT: Final = Family(
     "an item listed but unreadable", "carried forward as doubtful; above `max_unreadable` the crawl fails"

@@ -97,8 +97,8 @@ WHERE crawl_id = %(crawl)s AND open
 
 -- name: create_successor
 -- A crawl that starts again from page 1 in place of another, for the watches that are still open.
-INSERT INTO ledger.crawl (source_id, scope, window_restarts, drift_restarts, cursor_restarts)
-SELECT source_id, scope, %(window_restarts)s, %(drift_restarts)s, %(cursor_restarts)s
+INSERT INTO ledger.crawl (source_id, scope, window_restarts, drift_restarts, cursor_restarts, next_attempt_at)
+SELECT source_id, scope, %(window_restarts)s, %(drift_restarts)s, %(cursor_restarts)s, clock_timestamp() + %(delay)s
 FROM ledger.crawl
 WHERE crawl_id = %(crawl)s
 RETURNING crawl_id

@@ -156,6 +156,8 @@ class Restarts:
     window: int = 0
     drift: int = 0
     cursor: int = 0
+    #: How long to wait before the next one.
+    delay: timedelta = timedelta(0)
 
 
 async def restart(
@@ -182,6 +184,7 @@ async def _create_successor(connection: Connection, held: Claim, restarts: Resta
             "window_restarts": restarts.window,
             "drift_restarts": restarts.drift,
             "cursor_restarts": restarts.cursor,
+            "delay": restarts.delay,
         },
     )
     row = await cursor.fetchone()
