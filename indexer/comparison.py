@@ -8,13 +8,10 @@ place where the order may be broken. Whatever is unusual ends the comparison; th
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final
 
 from indexer.recognition import KnownList
 from indexer.records import Facts, Page, Question, SplitPage
-
-#: Earlier rows that are searched for a row which is not where it was expected.
-_WINDOW: Final = 64
+from indexer.row_runs import find_runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +83,12 @@ class Comparison:
     def _find_fresh(self, rows: Sequence[bytes]) -> list[int]:
         """Places of the rows that do not stand in the earlier list where the order allows it."""
         fresh: list[int] = []
-        earlier, at = self.rows, self._at
-        end = len(earlier)
-        for place, row in enumerate(rows):
-            if at < end and earlier[at] == row:
-                at += 1
-                continue
-            try:
-                found = earlier.index(row, at, min(at + _WINDOW, end))
-            except ValueError:
-                fresh.append(place)
-                continue
-            self._gone.extend(range(at, found))
-            at = found + 1
-        self._at = at
+        place = 0
+        for start, new_start, count in find_runs(self.rows, rows, self._at):
+            fresh.extend(range(place, new_start))
+            self._gone.extend(range(self._at, start))
+            place, self._at = new_start + count, start + count
+        fresh.extend(range(place, len(rows)))
         return fresh
 
     def finish(self) -> list[Share]:

@@ -8,7 +8,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.store.patches import CutBody, apply_patch, find_runs, make_patch
+from indexer.row_runs import find_runs
+from indexer.store.patches import CutBody, apply_patch, make_patch
 
 #: Few different rows, so that runs, repetitions and moves are common; some longer than a compressor is worth.
 rows = st.one_of(st.binary(max_size=3), st.sampled_from([b"a", b"{}", b'{"n":1}', b"x" * 300, b",", b"],["]))
