@@ -1,10 +1,14 @@
 """The committer: finished pages of many crawls go into one transaction, with the publishes of those that end.
 
-While one transaction runs the next pages gather, so batches grow with the load and nobody waits on a timer.
+While one transaction runs the next pages gather, so batches grow with the load and nobody waits on a timer;
+once there are enough for a batch of their own, they need not wait for its end.
 If a batch fails for any member, every member is tried alone: one bad page costs nobody else anything.
 """
 
 import asyncio
+import contextlib
+import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +16,7 @@ from typing import Final
 
 import psycopg
 
+from indexer.cancelling import end_tasks
 from indexer.crashpoints import reached
 from indexer.errors import BadPage, PublishTooSlow, WalkMoved
 from indexer.lists import FinishedCrawl, NeedsWholeList
@@ -20,7 +25,7 @@ from indexer.records import Asset
 from indexer.store import assets, crawls, pages
 from indexer.store.assets import AssetBook, Described
 from indexer.store.crawls import WatchVerdict
-from indexer.store.database import Connection, Database
+from indexer.store.database import PUBLISHERS, Connection, Database
 from indexer.store.pages import Advanced, RawPage
 
 #: Pages in one transaction at most. 16 to 64 measured alike; fewer keeps the locks short.
@@ -30,9 +35,11 @@ BATCH: Final = 32
 _LONGEST_PUBLISH_SECONDS: Final = 600
 
 #: Fewer pages than this wait for those that are being read at this moment, until the event loop has had
-#: nothing to do for so many turns: a transaction costs nearly the same for one page as for many.
+#: nothing to do for so many turns; and for a transaction that is running, unless it takes longer than usual.
+#: One costs nearly the same for one page as for many.
 _GATHERED: Final = 16
 _QUIET_TURNS: Final = 2
+_BRIEF_SECONDS: Final = 1.0
 
 #: Ends by max_window after which a walk may take as long as it needs, and the watch's window grows.
 WINDOW_RESTARTS: Final = 2
@@ -65,12 +72,16 @@ class _Wish:
 
 
 class Committer:
-    """Where pages become durable. One per process; its transactions run one after another."""
+    """Where pages become durable. One per process."""
 
     def __init__(self, database: Database, lease: timedelta) -> None:
         self._database = database
         self._lease = lease
-        self._queue: asyncio.Queue[Work] = asyncio.Queue()
+        self._queue: deque[Work] = deque()
+        #: Something came into the queue, or a transaction ended.
+        self._stirred = asyncio.Event()
+        #: Transactions, and since when.
+        self._running: dict[asyncio.Task[None], float] = {}
         self._learning = asyncio.Lock()
         self._wishes: list[_Wish] = []
         self.book = AssetBook()
@@ -117,22 +128,50 @@ class Committer:
         Raises LeaseLost, WalkMoved, BadPage (a repeated cursor), ClockWentBack, PublishTooSlow,
         DatabaseUnavailable.
         """
-        self._queue.put_nowait(work)
+        self._queue.append(work)
+        self._stirred.set()
         return await work.done
 
     async def run(self) -> None:
         """Commit until cancelled."""
-        while True:
-            await self._commit_batch(await self._gather())
+        try:
+            while True:
+                batch = await self._gather()
+                task = asyncio.create_task(self._commit_batch(batch))
+                self._running[task] = time.monotonic()
+                task.add_done_callback(self._end)
+        finally:
+            await end_tasks(self._running)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        self._stirred.set()
 
     async def _gather(self) -> list[Work]:
-        batch, quiet = [await self._queue.get()], 0
-        while len(batch) < _GATHERED and quiet < _QUIET_TURNS:
-            await asyncio.sleep(0)
-            quiet = quiet + 1 if self._queue.empty() else 0
-            while len(batch) < BATCH and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-        return batch
+        """The pages of the next transaction, when it may begin."""
+        quiet = 0
+        while not self._may_begin(quiet):
+            if self._is_worth_waiting():
+                self._stirred.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stirred.wait(), _BRIEF_SECONDS if self._running else None)
+                quiet = 0
+            else:
+                gathered = len(self._queue)
+                await asyncio.sleep(0)
+                quiet = quiet + 1 if len(self._queue) == gathered else 0
+        return [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+
+    def _may_begin(self, quiet: int) -> bool:
+        has_enough = len(self._queue) >= _GATHERED or quiet >= _QUIET_TURNS
+        return has_enough and len(self._running) < PUBLISHERS
+
+    def _is_worth_waiting(self) -> bool:
+        """Whether only a page or the end of a transaction can change anything, and that soon."""
+        if not self._queue or len(self._running) == PUBLISHERS:
+            return True
+        now = time.monotonic()
+        return any(now - began < _BRIEF_SECONDS for began in self._running.values())
 
     async def _commit_batch(self, batch: Sequence[Work]) -> None:
         try:

@@ -25,6 +25,9 @@ _SETTINGS: Final = (
     " -c idle_in_transaction_session_timeout=60s"
 )
 
+#: Transactions of one process that publish at once; others wait until one of them ends.
+PUBLISHERS: Final = 2
+
 #: How long a lost database is waited for before a command gives up.
 PATIENCE_SECONDS: Final = 60.0
 
@@ -40,14 +43,14 @@ def is_passing(error: BaseException) -> bool:
 
 
 class Database:
-    """Connections to one database: a pool, and the one that publishes."""
+    """Connections to one database: a pool, and those that publish."""
 
     def __init__(
         self, url: str, pool: AsyncConnectionPool[Connection], publisher: AsyncConnectionPool[Connection]
     ) -> None:
         self.url = url
         self._pool = pool
-        # Always the same connection: it alone has temporary tables, and plans each statement once for good.
+        # Always the same: they alone have temporary tables, and plan each statement once for good.
         self._publisher = publisher
 
     def read_pool(self) -> dict[str, int]:
@@ -68,13 +71,13 @@ class Database:
 
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[Connection]:
-        """The connection that publishes, in autocommit. Others wait until the block ends."""
+        """A connection that publishes, in autocommit."""
         async with self._publisher.connection() as connection:
             yield connection
 
     @asynccontextmanager
     async def publishing(self) -> AsyncIterator[Connection]:
-        """A transaction on the connection that publishes."""
+        """A transaction on a connection that publishes."""
         async with self._publisher.connection() as connection, connection.transaction():
             yield connection
 
@@ -140,7 +143,7 @@ async def opened(
     publisher: AsyncConnectionPool[Connection] = AsyncConnectionPool(
         url,
         min_size=0,
-        max_size=1,
+        max_size=PUBLISHERS,
         open=False,
         timeout=30,
         configure=configure_publisher,

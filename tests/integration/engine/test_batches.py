@@ -1,17 +1,24 @@
 """Pages of many crawls in one transaction: what is wrong with one costs no other anything."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
+import psycopg
 import pytest
 
+from indexer import jobs
 from indexer.commit import Committer
+from indexer.jobs import Engine, Selection
 from tests.integration.engine.conftest import OpenStage
-from tests.integration.engine.gate import DEADLINE_SECONDS
-from tests.integration.engine.stage import by_watch, outcomes
+from tests.integration.engine.gate import DEADLINE_SECONDS, Gate
+from tests.integration.engine.stage import Outcome, Stage, by_watch, outcomes
 
 #: What becomes of a crawl whose lease ran out and that another worker has taken.
 _TAKEN = "UPDATE ledger.crawl SET lease_epoch = lease_epoch + 1, lease_until = clock_timestamp()"
+
+_SNAPSHOTS = "SELECT count(*) FROM ledger.snapshot WHERE watch_id = %(watch)s"
+_BLOCKING = "SELECT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity WHERE datname = current_database()"
 
 
 def commit_together(
@@ -22,10 +29,10 @@ def commit_together(
 
     async def run(self: Committer) -> None:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            waiting = [await self._queue.get() for _ in range(works)]
+            while len(self._queue) < works:
+                self._stirred.clear()
+                await self._stirred.wait()
         before()
-        for work in waiting:
-            self._queue.put_nowait(work)
         await plain(self)
 
     monkeypatch.setattr(Committer, "run", run)
@@ -66,3 +73,40 @@ def test_a_surprise_leaves_the_other_lists_what_they_are(
     assert by_watch(found) == {lost: "quarantined", changed: "published"}
     assert stage.differences().keys() == {lost}
     assert stage.value("SELECT missing FROM ledger.snapshot WHERE state = 'quarantined'") == 8
+
+
+def test_a_publish_that_takes_long_keeps_no_other_waiting(open_stage: OpenStage) -> None:
+    """One list waits for a lock; another, which comes later, is history before the first one is."""
+    stage = open_stage({"hedera": (3, 2)})
+    stage.crawl()
+    watches = [row["watch_id"] for row in stage.rows("SELECT watch_id FROM ledger.watch")]
+    holders = {watch: psycopg.connect(stage.url) for watch in watches}
+    for watch, holder in holders.items():
+        holder.execute("SELECT FROM ledger.watch WHERE watch_id = %s FOR NO KEY UPDATE", [watch])
+
+    async def pass_by(engine: Engine) -> tuple[Outcome, ...]:
+        gate = Gate(stage.sim, "hedera", nth=2)
+        passing = asyncio.create_task(jobs.run_pass(engine, Selection(None, None), lambda _seen: None))
+        await gate.reached()
+        blocking = await _ask_until(stage, _BLOCKING)
+        (held,) = [watch for watch in watches if holders[watch].info.backend_pid == blocking]
+        (free,) = set(watches) - {held}
+        holders[free].rollback()
+        gate.open()
+        await _ask_until(stage, f"SELECT true WHERE ({_SNAPSHOTS}) = 2", watch=free)
+        assert stage.value(_SNAPSHOTS, watch=held) == 1
+        holders[held].rollback()
+        return await passing
+
+    assert outcomes(stage.run(pass_by)) == {"unchanged": 2}
+    for holder in holders.values():
+        holder.close()
+
+
+async def _ask_until(stage: Stage, query: str, **values: object) -> object:
+    """Ask again until there is an answer."""
+    give_up = time.monotonic() + DEADLINE_SECONDS
+    while not (found := await asyncio.to_thread(lambda: stage.rows(query, **values))):
+        assert time.monotonic() < give_up, f"no answer: {query}"
+    (answer,) = found[0].values()
+    return answer
