@@ -7,6 +7,7 @@ The map, from the outside in; imports only go down::
     bootstrap          builds everything; the only reader of configuration and environment
     shift, due, reload, upkeep     what the daemon does: work, make due crawls, follow files, keep house
     jobs, running_pass what a pass of `indexer crawl` does; review, verify, replay, prune beside it
+    adoption           a history that was built again takes the place of the live one
     worker             one process that claims crawls: leases, heartbeat, clients
     crawl, walk        the loop: ask, fetch, read, commit; and the reaction to every failure
     page_reader        what a page says: recognised, compared, or parsed whole

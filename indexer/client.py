@@ -282,7 +282,8 @@ class Client:
 
     def _target(self, request: Request) -> bytes:
         secret_part = self._source.secret_path(self._secrets)
-        if not request.target.startswith("/") or not fits_target(request.target):
+        # A base_url without a path leaves nothing before the key of a source that has its key in the path.
+        if not f"{request.target}{secret_part}".startswith("/") or not fits_target(request.target):
             raise RequestRejected(f"{self._describe(request)}: the target has illegal characters")
         if not fits_target(secret_part):
             raise Refused(f"{self._describe(request)}: the key has characters no URL may have")
@@ -296,7 +297,7 @@ class Client:
                 await self._transport.exchange(message, reply, min(CONNECT_SECONDS, seconds))
             return self._read(fetch, reply)
         except TimeoutError:
-            problem = f"no complete answer within {seconds:g} s"
+            problem = f"no complete answer within {seconds:.3g} s"
         except TRANSPORT_ERRORS as error:
             problem = describe_failure(error)
         finally:

@@ -98,8 +98,11 @@ class Comparison:
         edges = [page.start for page in self.pages] + [len(self.rows)]
         shares = []
         for page, (start, end) in zip(self.pages, pairwise(edges), strict=True):
-            gone = [self.rows[place] for place in self._gone if start <= place < end]
-            shares.append(Share(page.split.with_rows(gone) if gone else b"", [True] * len(gone)))
+            gone = {place for place in self._gone if start <= place < end}
+            # With its last row, gone or not: the link to the next page is compared with it.
+            shown = sorted(gone | {end - 1}) if gone else []
+            body = page.split.with_rows([self.rows[place] for place in shown]) if gone else b""
+            shares.append(Share(body, [place in gone for place in shown]))
         return shares
 
 

@@ -10,7 +10,8 @@ from typing import Final
 
 from indexer.errors import UsageError
 
-#: Every point, in the order in which one page passes them; the last ones belong to a whole pass.
+#: Every point, in the order in which one page passes them; the last ones belong to a whole pass, or to
+#: `replay --adopt`.
 POINTS: Final = (
     "cluster_made",
     "server_up",
@@ -35,6 +36,8 @@ POINTS: Final = (
     "restart_written",
     "handed_back",
     "pass_finished",
+    "adoption_begun",
+    "adoption_written",
 )
 
 _SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}

@@ -119,8 +119,8 @@ def _known_encoding(content_encoding: str, what: str) -> str:
     encoding = content_encoding.strip().lower() or "identity"
     encoding = {"x-gzip": "gzip"}.get(encoding, encoding)
     if encoding not in {"identity", "gzip", "deflate"}:
-        kind = "stacked" if "," in encoding else "unknown"
-        raise BadPage(f"{what}: the body has a {kind} content encoding that was not asked for")
+        kind = "a stacked" if "," in encoding else "an unknown"
+        raise BadPage(f"{what}: the body has {kind} content encoding that was not asked for")
     return encoding
 
 

@@ -12,7 +12,7 @@ from indexer.baseline import is_plain
 from indexer.config import SourceConfig
 from indexer.errors import BadPage
 from indexer.folding import Fold, FoldPrice, FoldRow, ListSummary, digest_of_sum, named_assets
-from indexer.records import Cursor, Facts, Question
+from indexer.records import Cursor, Facts, Page, Question
 from indexer.sources.base import Source
 from indexer.store import assets, history, instants, pages
 from indexer.store.crawls import Claim
@@ -21,8 +21,8 @@ from indexer.store.history import Known, Measured, Repeats
 from indexer.store.pages import Advanced
 from indexer.verdict import Verdict
 
-#: Gives every named asset its number.
-Numbering = Callable[[Connection, str, Collection[str]], Awaitable[dict[str, int]]]
+#: Gives every asset that a page names its number.
+Numbering = Callable[[Connection, str, Page], Awaitable[dict[str, int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,7 @@ class FoldedList:
             and not self.known.carries
             and self.known.witness is None
             and self.known.unreadable == 0
+            and not self.known.drifted
             and self.summary.unkeyed == 0
             and not self.advanced.moved
             and not self.lag
@@ -264,9 +265,11 @@ def _is_first(item: FoldedList) -> bool:
     return item.known.baseline and item.known.unheard_of and item.proves and not item.advanced.moved
 
 
-async def read_again(
-    connection: Connection, crawl: FinishedCrawl, resolve: Numbering = assets.resolve
-) -> int:
+async def _resolve(connection: Connection, network: str, page: Page) -> dict[str, int]:
+    return await assets.resolve(connection, network, named_assets(page))
+
+
+async def read_again(connection: Connection, crawl: FinishedCrawl, resolve: Numbering = _resolve) -> int:
     """Fold the raw pages of a crawl: too large for memory, begun by another worker, or replayed."""
     fold = Fold(crawl.covered)
     copied = crawl.pages_read = 0
@@ -276,8 +279,7 @@ async def read_again(
         cursor = None if stored.cursor_in is None else Cursor(stored.cursor_in)
         question = Question(tuple(claim.addresses), claim.scope, cursor, crawl.facts)
         page = crawl.source.parse(question, stored.body)
-        named = named_assets(page)
-        numbers = await resolve(connection, crawl.source.network, named)
+        numbers = await resolve(connection, crawl.source.network, page)
         rows, prices = fold.add(stored.page_no, page, numbers)
         copied += await history.fill_fold(connection, rows)
         if prices:

@@ -10,7 +10,7 @@ from typing import Final
 
 from indexer.client import Answer
 from indexer.commit import Committer
-from indexer.comparison import Comparison, compare_with
+from indexer.comparison import Comparison, Share, compare_with
 from indexer.errors import BadPage
 from indexer.folding import Fold, FoldPrice, FoldRow, named_assets
 from indexer.lists import Delta
@@ -152,15 +152,19 @@ class PageReader:
             return None
         walk.comparison = comparison
         share = comparison.read(split)
-        try:
-            page = share.take_fresh(self._source.parse(walk.question, share.body))
-        except BadPage:
-            page = None
+        page = self._parse_share(walk.question, share)
         if page is None:
             walk.give_up_comparing()
             return None
         await self._check_progress(walk, fetched, page)
         return page, split.rows
+
+    def _parse_share(self, question: Question, share: Share) -> Page | None:
+        """What is new in a part of a page; None: something in it needs the whole page."""
+        try:
+            return share.take_fresh(self._source.parse(question, share.body))
+        except BadPage:
+            return None
 
     async def _begin_comparison(self, walk: Walk) -> Comparison | None:
         """The last published list as rows, passed over as far as this one repeated it."""
@@ -237,11 +241,9 @@ class PageReader:
         for number, (page, share) in enumerate(zip(comparison.pages, comparison.finish(), strict=True), 1):
             if not share.fresh:
                 continue
-            try:
-                read = share.take_fresh(self._source.parse(page.question, share.body))
-            except BadPage:
-                read = None
-            if read is None:
+            read = self._parse_share(page.question, share)
+            # `split` promises that there is nothing odd in rows that were read before.
+            if read is None:  # pragma: no cover
                 return None
             numbers = await self._committer.learn_assets(self._source.network, named_assets(read), ())
             rows += gone.add(number, read, numbers)[0]

@@ -39,7 +39,7 @@ async def publish(
 ) -> list[WatchVerdict]:
     """Publish these crawls and end them.
 
-    Raises WalkMoved for a list that moved, ClockWentBack, PublishTooSlow, LeaseLost: roll back then.
+    Raises WalkMoved for a list that moved, ClockWentBack, PublishTooSlow: roll back then.
     """
     verdicts = await publish_lists(connection, finished, advanced, forced=frozenset())
     reached("snapshot_written")
@@ -143,6 +143,7 @@ async def _evidence(connection: Connection, item: FoldedList, measured: Measured
         witness=witness,
         outage=outage,
         lag=item.lag,
+        anonymous=not item.crawl.source.names_owner,
     )
 
 

@@ -2,27 +2,29 @@
 
 It is the same fold as publishing, with the recorded verdicts and instants instead of new ones, and always on
 the long way: nothing is skipped because a digest is known. Where old pages were pruned it begins with the
-versions that were open then. Nothing is written but temporary tables; memory is bounded by one page.
+versions that were open then. Nothing is written but temporary tables, unless the result is to be adopted;
+memory is bounded by one page.
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
 
+from indexer.adoption import Adopted, LeftAlone, adopt, learn_assets, require_owner
 from indexer.config import Config
 from indexer.errors import BadPage
+from indexer.folding import named_assets
 from indexer.lists import FinishedCrawl, FoldedList, read_again
 from indexer.publish import believe, to_snapshot
+from indexer.records import Page
 from indexer.sources.base import Source
 from indexer.store import assets, history
 from indexer.store import replay as store
 from indexer.store.bodies import UNREADABLE
-from indexer.store.crawls import Claim
 from indexer.store.database import Connection, Database
-from indexer.store.history import Known, SnapshotRow
-from indexer.store.pages import Advanced
+from indexer.store.history import SnapshotRow
 from indexer.store.replay import Discrepancy, Judgement, ReplayedWatch, Story
 from indexer.verdict import Verdict
 
@@ -31,6 +33,9 @@ MOST_TOLD: Final = 1_000
 
 #: A list with more rows than this changes what the planner should know.
 _ANALYZE_FROM: Final = 5_000
+
+#: How often a watch is built again while more is published of it.
+_ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,9 @@ class Report:
     #: All differences, and the first of them.
     found: int = 0
     differences: list[Difference] = field(default_factory=list)
+    #: The watches whose live history was replaced, and those that differ all the same.
+    adopted: list[Adopted] = field(default_factory=list)
+    left_alone: list[LeftAlone] = field(default_factory=list)
 
     def add(self, difference: Difference) -> None:
         """Count a difference, and keep it while there are few."""
@@ -77,6 +85,8 @@ class Report:
         self.carried_spans += other.carried_spans
         self.found += other.found
         self.differences += other.differences[: MOST_TOLD - len(self.differences)]
+        self.adopted += other.adopted
+        self.left_alone += other.left_alone
 
 
 async def replay(
@@ -85,18 +95,23 @@ async def replay(
     sources: Mapping[str, Source],
     selection: tuple[str | None, Sequence[str] | None],
     on_watch: Callable[[int, int], None] = lambda _done, _all: None,
+    *,
+    adopts: bool = False,
 ) -> Report:
     """Build the history of the selected (source, addresses) again and compare it.
 
-    Raises DatabaseUnavailable.
+    ``adopts``: where they differ, what was built takes the place of the live one. Raises DatabaseUnavailable.
     """
+    if adopts:
+        await require_owner(database)
     async with database.connection() as connection:
         watches = await store.select_watches(connection, *selection)
-    report = Report()
+    report, learned = Report(), set[tuple[str, str]]()
     for number, watch in enumerate(watches):
         on_watch(number, len(watches))
-        replayer = _Replayer(database, config, sources[watch.source], watch)
-        report.absorb(await database.steadily(replayer.run))
+        replayer = _Replayer(database, config, sources[watch.source], watch, learned)
+        work = replayer.run_and_adopt if adopts else replayer.run
+        report.absorb(await database.steadily(work))
     on_watch(len(watches), len(watches))
     return report
 
@@ -104,7 +119,14 @@ async def replay(
 class _Replayer:
     """Builds the history of one watch again."""
 
-    def __init__(self, database: Database, config: Config, source: Source, watch: ReplayedWatch) -> None:
+    def __init__(
+        self,
+        database: Database,
+        config: Config,
+        source: Source,
+        watch: ReplayedWatch,
+        learned: set[tuple[str, str]],
+    ) -> None:
         self._database = database
         self._config = config
         self._source = source
@@ -114,15 +136,45 @@ class _Replayer:
         self._unknown: dict[str, int] = {}
         self._baseline = True
         self._proved = True
+        #: All pages could be read.
+        self._is_whole = True
+        #: New assets get real numbers, because what is built will be adopted; these got theirs so.
+        self._learns = False
+        self._learned = learned
 
     async def run(self) -> Report:
-        """What differs for this watch. Looks twice if pages were pruned meanwhile."""
+        """What differs for this watch. Looks again if pages were pruned meanwhile."""
         while True:
             async with self._database.publisher() as connection:
                 story = await self._read_story(connection)
                 await self._run(connection, story)
                 if not self._report.found or (await self._read_story(connection)).since == story.since:
                     return self._report
+
+    async def run_and_adopt(self) -> Report:
+        """What differed for this watch and is adopted now. Looks again if anything happened meanwhile."""
+        for _ in range(_ATTEMPTS):
+            async with self._database.publisher() as connection:
+                story = await self._read_story(connection)
+                await self._run(connection, story)
+                if not self._report.found:
+                    return self._report
+                if not self._is_whole:
+                    if (await self._read_story(connection)).since == story.since:
+                        return self._leave_alone("some of its pages cannot be read")
+                elif self._unknown:
+                    self._learns = True
+                elif adopted := await adopt(connection, self._watch, story):
+                    self._report.adopted.append(adopted)
+                    return self._report
+        return self._leave_alone(
+            "it was published, folded or pruned each time: try again when less is going on"
+        )
+
+    def _leave_alone(self, why: str) -> Report:
+        watch = self._watch
+        self._report.left_alone.append(LeftAlone(watch.source, watch.address, watch.scope, why))
+        return self._report
 
     async def _read_story(self, connection: Connection) -> Story:
         async with connection.transaction():
@@ -132,6 +184,7 @@ class _Replayer:
     async def _run(self, connection: Connection, story: Story) -> None:
         self._report = Report(watches=1)
         self._unknown = {}
+        self._is_whole = True
         await store.prepare(connection)
         since = story.since
         if since is not None:
@@ -160,40 +213,53 @@ class _Replayer:
         else:
             if is_past:
                 self._report.without_pages += 1
+                proves = event.proves_absence
             else:
-                await self._fold(connection, event)
+                proves = await self._fold(connection, event)
             if event.state == "published":
-                self._baseline, self._proved = False, event.proves_absence
+                self._baseline, self._proved = False, proves
 
-    async def _fold(self, connection: Connection, judged: Judgement) -> None:
+    async def _fold(self, connection: Connection, judged: Judgement) -> bool:
+        """Fold one list again; whether it proves absence, as it is read now."""
         self._report.snapshots += 1
         try:
             # The fold is emptied at commit: one list, one transaction, like a publish.
             async with connection.transaction():
                 await store.allow_time(connection)
                 item, rows = await self._read_list(connection, judged)
-                await self._judge(connection, item, judged)
+                snapshot = await self._judge(connection, item, judged)
         except UNREADABLE as error:
             told = json.dumps(f"crawl {judged.crawl_id}: {error}")
             self._report.add(self._difference("page", str(judged.snapshot_id), None, told))
-            return
+            self._is_whole = False
+            return judged.proves_absence
         if rows > _ANALYZE_FROM:
             await store.analyze(connection)
+        return snapshot.proves
 
     async def _read_list(self, connection: Connection, judged: Judgement) -> tuple[FoldedList, int]:
         """The list of this watch as the pages state it, beside what is held by now."""
-        crawl = self._crawl(judged)
-        known = self._known(judged)
+        watch = self._watch
+        crawl = FinishedCrawl(
+            claim=judged.as_claimed(watch),
+            source=self._source,
+            config=self._config.sources[self._source.name],
+            facts=judged.facts or {},
+            covered={watch.address: watch.watch_id},
+            rows=None,
+        )
+        known = judged.as_known(watch.watch_id, baseline=self._baseline, proved=self._proved)
         rows = await read_again(connection, crawl, self._number_assets)
         if crawl.pages_read != judged.pages:
             raise BadPage(f"{crawl.pages_read} of {judged.pages} pages are there")
         repeats = await history.finish_fold(connection, rows)
-        item = FoldedList(crawl, _advanced(judged, self._source.name), known, crawl.summaries[known.watch_id])
+        advanced = judged.as_advanced(self._source.name)
+        item = FoldedList(crawl, advanced, known, crawl.summaries[known.watch_id])
         item.repeats = repeats.get(known.watch_id)
         item.measured = (await history.measure(connection, [known], store.HISTORY))[known.watch_id]
         return item, rows
 
-    async def _judge(self, connection: Connection, item: FoldedList, judged: Judgement) -> None:
+    async def _judge(self, connection: Connection, item: FoldedList, judged: Judgement) -> SnapshotRow:
         """Do what was decided then, and see whether the list is the one it was decided about."""
         if judged.state == "published":
             item.verdict = Verdict("publish", witness_becomes="confirmed" if judged.witness else None)
@@ -204,63 +270,18 @@ class _Replayer:
                 await history.insert_testimony(
                     connection, [(judged.snapshot_id, item.known.watch_id)], store.HISTORY
                 )
-        live, again = _facts(judged), _facts(to_snapshot(item))
+        snapshot = to_snapshot(item)
+        live, again = _facts(judged), _facts(snapshot)
         if live != again:
+            await store.keep_facts(connection, judged.snapshot_id, snapshot)
             self._report.add(self._difference("snapshot", str(judged.snapshot_id), *_tell(live, again)))
+        return snapshot
 
-    def _crawl(self, judged: Judgement) -> FinishedCrawl:
-        assert judged.part_on is not None
-        claim = Claim(
-            crawl_id=judged.crawl_id,
-            part_on=judged.part_on,
-            lease_epoch=0,
-            scope=judged.scope or "",
-            cursor=None,
-            pages=judged.pages,
-            lookups=0,
-            facts=judged.facts,
-            first_page_age=None,
-            last_page_age=None,
-            window_restarts=0,
-            drift_restarts=0,
-            cursor_restarts=0,
-            watches=[self._watch.watch_id],
-            addresses=judged.addresses or [self._watch.address],
-            open=[True],
-            grown_window=None,
-        )
-        return FinishedCrawl(
-            claim=claim,
-            source=self._source,
-            config=self._config.sources[self._source.name],
-            facts=judged.facts or {},
-            covered={self._watch.address: self._watch.watch_id},
-            rows=None,
-        )
-
-    def _known(self, judged: Judgement) -> Known:
-        return Known(
-            watch_id=self._watch.watch_id,
-            watched_from=judged.first_page_at,
-            latest=judged.judged_at,
-            baseline=self._baseline,
-            proved_before=self._proved,
-            digest=None,
-            unreadable=0,
-            holdings=None,
-            crawl_id=None,
-            height=None,
-            unheard_of=False,
-            carries=True,
-            witness=judged.witness,
-            witness_age=None,
-            witness_lags=False,
-        )
-
-    async def _number_assets(
-        self, connection: Connection, network: str, refs: Collection[str]
-    ) -> dict[str, int]:
-        """The numbers assets have; a replay gives no new ones, so what is new gets a negative one."""
+    async def _number_assets(self, connection: Connection, network: str, page: Page) -> dict[str, int]:
+        """The numbers assets have; only to adopt are new ones given, else what is new gets a negative one."""
+        if self._learns:
+            return await learn_assets(self._database, network, page, self._learned)
+        refs = named_assets(page)
         numbers = await assets.find(connection, network, refs)
         for ref in refs:
             if ref not in numbers:
@@ -296,20 +317,6 @@ class _Replayer:
     ) -> Difference:
         watch = self._watch
         return Difference(kind, watch.source, watch.address, watch.scope, ref, live, replayed)
-
-
-def _advanced(judged: Judgement, source: str) -> Advanced:
-    return Advanced(
-        crawl_id=judged.crawl_id,
-        first_page_at=judged.first_page_at,
-        last_page_at=judged.last_page_at,
-        height_from=judged.height_from,
-        height_to=judged.height_to,
-        pages=judged.pages,
-        moved=bool(judged.moved),
-        source=source,
-        reported_total=judged.reported_total,
-    )
 
 
 def _facts(stated: Judgement | SnapshotRow) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Whether a new list may be believed (promises 5 and 6). Pure: evidence in, verdict out.
 
-A list is surprising when it is empty after holdings, or shorter than the guard allows. A surprising list
+A list is surprising when it is empty after holdings, shorter than the guard allows, or, where rows do not
+say whose they are, of other holdings than those that are known. A surprising list
 waits for a second witness: a later list that misses the same. One from a node that lags behind is of the
 past: it is not believed, however often it comes, and is no witness. Nothing here knows a database.
 """
@@ -44,6 +45,8 @@ class Evidence:
     outage: bool
     #: How many blocks it is older than a list that is known already.
     lag: int = 0
+    #: Whether its rows do not say whose they are: then what it lists must be what this account is known for.
+    anonymous: bool = False
 
 
 Resolution = Literal["confirmed", "superseded", "replaced", "released"]
@@ -92,6 +95,11 @@ def _surprise(evidence: Evidence, listed: int, guard: GuardConfig) -> str:
         return f"is {evidence.lag} blocks older than a list that is known already"
     if known and not listed:
         return f"lists nothing where {known} holdings are known"
-    if known >= guard.min_holdings and listed < known * (1 - guard.max_shrink):
+    if known < guard.min_holdings:
+        return ""
+    least, familiar = known * (1 - guard.max_shrink), known - evidence.missing
+    if listed < least:
         return f"lists {listed} holdings where {known} are known"
+    if evidence.anonymous and familiar < least:
+        return f"lists {familiar} of the {known} holdings known, and others: is it of another account?"
     return ""

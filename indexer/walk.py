@@ -126,6 +126,9 @@ class Walker:
         if read.page.teaches_only:
             return await self._take_lookup(walk, fetched, read)
         await self._fold(walk, fetched, read)
+        if read.page.facts:
+            # Of this crawl too: the next one starts with them, and should know its pages again.
+            walk.facts, walk.facts_are_new = {**walk.facts, **read.page.facts}, True
         walk.pages += 1
         raw = self._raw_page(walk, fetched, read)
         work = Work(

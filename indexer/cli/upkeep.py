@@ -15,6 +15,7 @@ from indexer.cli.watches import canonical_forms
 from indexer.errors import UsageError
 
 if TYPE_CHECKING:
+    from indexer.adoption import Adopted
     from indexer.config import Config
     from indexer.prune import Pruned
     from indexer.replay import Report
@@ -85,21 +86,25 @@ def replay(
         str | None,
         typer.Option("--address", metavar="A", show_default=False, help="Only watches of this address."),
     ] = None,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Let what was built replace the live history where they differ.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Build history again from the raw pages, beside the live one, and compare the two row by row.
 
-    Changes nothing. Exit code 3 when they differ.
+    Changes nothing without --adopt, which is for after a parser was fixed: then what was built replaces what
+    differs, and what is replaced is kept. Exit code 3 when they differ (with --adopt: when they still do).
     """
-    report = run(_replay(open_config(config, debug), source, address))
-    print_replay(report, as_json)
-    if report.found:
+    report = run(_replay(open_config(config, debug), source, address, adopt))
+    print_replay(report, as_json, adopt)
+    if report.left_alone if adopt else report.found:
         raise Ended(SOMETHING_FOUND)
 
 
-async def _replay(settings: "Config", source: str | None, address: str | None) -> "Report":
+async def _replay(settings: "Config", source: str | None, address: str | None, adopts: bool) -> "Report":
     from indexer import bootstrap
     from indexer.replay import replay as build_again
 
@@ -109,7 +114,7 @@ async def _replay(settings: "Config", source: str | None, address: str | None) -
     forms = None if address is None else canonical_forms(address, sources)
     async with bootstrap.database(settings) as database:
         with progress_bar() as on_watch:
-            report = await build_again(database, settings, sources, (source, forms), on_watch)
+            report = await build_again(database, settings, sources, (source, forms), on_watch, adopts=adopts)
     if not report.watches and (source or address):
         raise UsageError("No watch matches: `indexer holdings` lists what is watched.")
     return report
@@ -129,8 +134,8 @@ def progress_bar() -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def print_replay(report: "Report", as_json: bool) -> None:
-    """What was built again, and where it differs."""
+def print_replay(report: "Report", as_json: bool, adopts: bool = False) -> None:
+    """What was built again, where it differs, and what was adopted."""
     replayed = {
         "watches": report.watches,
         "snapshots": report.snapshots,
@@ -139,27 +144,51 @@ def print_replay(report: "Report", as_json: bool) -> None:
         "carried_spans": report.carried_spans,
     }
     if as_json:
-        differences = [to_record(difference) for difference in report.differences]
-        write_json(
-            {
-                "identical": not report.found,
-                "found": report.found,
-                "differences": differences,
-                "replayed": replayed,
-            }
-        )
+        record: dict[str, object] = {
+            "identical": not report.found,
+            "found": report.found,
+            "differences": [to_record(difference) for difference in report.differences],
+            "replayed": replayed,
+        }
+        if adopts:
+            record["adopted"] = [to_record(adopted) for adopted in report.adopted]
+            record["left_alone"] = [to_record(left) for left in report.left_alone]
+        write_json(record)
         return
     if report.differences:
-        table = new_table("Differences", "kind", "watch", "ref", "live", "replayed")
-        for difference in report.differences[:_MOST_LISTED]:
-            watch = " ".join(filter(None, (difference.source, difference.address, difference.scope)))
-            live, again = _side(difference.live), _side(difference.replayed)
-            table.add_row(cell(difference.kind), cell(watch), cell(difference.ref), cell(live), cell(again))
-        show(table)
+        _show_differences(report)
     found = f"{report.found} differences" if report.found else "identical"
     say(f"Replayed {_count_all(replayed)}: {found}.")
     if report.without_pages:
         note("Where pages were pruned, replay began with the versions that were open then.")
+    for adopted in report.adopted:
+        _say_adopted(adopted)
+    for left in report.left_alone:
+        watch = _name_watch(left.source, left.address, left.scope)
+        note(f"{watch} keeps the history it had: {left.why}.")
+
+
+def _show_differences(report: "Report") -> None:
+    table = new_table("Differences", "kind", "watch", "ref", "live", "replayed")
+    for difference in report.differences[:_MOST_LISTED]:
+        watch = _name_watch(difference.source, difference.address, difference.scope)
+        live, again = _side(difference.live), _side(difference.replayed)
+        table.add_row(cell(difference.kind), cell(watch), cell(difference.ref), cell(live), cell(again))
+    show(table)
+
+
+def _say_adopted(adopted: "Adopted") -> None:
+    counts = {
+        "versions": adopted.versions,
+        "carried_spans": adopted.carried_spans,
+        "snapshots": adopted.snapshots,
+    }
+    watch = _name_watch(adopted.source, adopted.address, adopted.scope)
+    say(f"Adoption {adopted.adoption}: {watch} has {_count_all(counts)} that are others now.")
+
+
+def _name_watch(*parts: str) -> str:
+    return " ".join(filter(None, parts))
 
 
 def _side(facts: str | None) -> str:

@@ -93,6 +93,8 @@ _ONLY: Final = {
     "other_owner": foreign_faults.STRANGERS,
     "upper_hex": foreign_faults.HEXADECIMAL,
     "circling_link": ("hedera",),
+    "link_skips": ("hedera",),
+    "link_filters": ("hedera",),
     "older_round": ("algorand",),
     "lagging_node": ("algorand",),
 }

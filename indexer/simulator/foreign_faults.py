@@ -1,6 +1,7 @@
 """Answers that are not ours: another vendor's, another account's, another page's, or in another writing."""
 
 import codecs
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -51,6 +52,40 @@ def other_owner(exchange: Exchange) -> Answer:
     """One row is of somebody else."""
     path, stranger = _STRANGERS[exchange.inquiry.source]
     return change_answer(exchange, lambda _document, rows: put(rows[-1], path, stranger))
+
+
+def other_account(exchange: Exchange) -> Answer:
+    """As many holdings as there are, in the same places of the list, and all of somebody else."""
+    source = exchange.inquiry.source
+
+    def change(document: dict[str, Any], rows: list[Any]) -> None:
+        for row in rows:
+            if source == "algorand":
+                row["asset-holding"]["asset-id"] += 1
+            else:
+                put(row, *_STRANGERS[source])
+        if "next-token" in document:
+            document["next-token"] = str(int(document["next-token"]) + 1)
+
+    return change_answer(exchange, change)
+
+
+def link_skips(exchange: Exchange) -> Answer:
+    """A link to a place far behind the last row of the page."""
+    return _relink(exchange, lambda link: re.sub(r"(token\.id=\w+:0\.0\.)", r"\g<1>9", link))
+
+
+def link_filters(exchange: Exchange) -> Answer:
+    """A link to what comes next, of a list that is narrower than ours."""
+    return _relink(exchange, lambda link: f"{link}&spender.id=0.0.98")
+
+
+def _relink(exchange: Exchange, change: Callable[[str], str]) -> Answer:
+    def relink(document: dict[str, Any], _rows: list[Any]) -> None:
+        if document["links"]["next"]:
+            document["links"]["next"] = change(document["links"]["next"])
+
+    return change_answer(exchange, relink)
 
 
 def upper_hex(exchange: Exchange) -> Answer:
@@ -134,6 +169,9 @@ KINDS: Final = {
     "empty_body": empty_body,
     "status_206": status_206,
     "other_owner": other_owner,
+    "other_account": other_account,
+    "link_skips": link_skips,
+    "link_filters": link_filters,
     "upper_hex": upper_hex,
     "leading_zeros": leading_zeros,
     "empty_middle": empty_middle,

@@ -53,6 +53,7 @@ class Algorand:
     required_secrets: ClassVar[tuple[str, ...]] = ()
     optional_secrets: ClassVar[tuple[str, ...]] = ("api_token",)
     absences_needed: ClassVar[int] = 1
+    names_owner: ClassVar[bool] = False
     volatile: ClassVar[re.Pattern[bytes] | None] = _ROUND
 
     def canonical_address(self, text: str) -> str:

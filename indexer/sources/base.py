@@ -65,6 +65,11 @@ class Source(Protocol):
         ...
 
     @property
+    def names_owner(self) -> bool:
+        """Whether its rows say whose they are. Else only what they list tells one account from another."""
+        ...
+
+    @property
     def volatile(self) -> re.Pattern[bytes] | None:
         """Finds the one number in a body that changes by itself (its group 1: the chain height), if any."""
         ...
@@ -150,10 +155,16 @@ def read_object(body: bytes, what: str) -> dict[str, Any]:
     try:
         value = _decode(body)
     except (ValueError, RecursionError) as error:
-        raise BadPage(f"{what}: the answer is not JSON ({type(error).__name__})") from None
+        raise BadPage(f"{what}: the answer is not JSON ({_explain(error)})") from None
     if type(value) is not dict:
-        raise BadPage(f"{what}: the answer is a JSON {type(value).__name__}, not an object")
+        raise BadPage(f"{what}: the answer is {_describe(value)}, not an object")
     return value
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "no UTF-8"
+    return "nested too deeply" if isinstance(error, RecursionError) else "malformed"
 
 
 def _decode(body: bytes) -> Any:
@@ -179,12 +190,23 @@ def need(item: Mapping[str, Any], key: str, kind: type, what: str) -> Any:
     """``item[key]`` of exactly this type. Raises BadPage: a missing field is never a default."""
     value = item.get(key)
     if type(value) is not kind:
-        raise BadPage(f"{what}: `{key}` is {_describe(value)}, not {kind.__name__}")
+        raise BadPage(f"{what}: `{key}` is {_describe(value)}, not {_KINDS[kind]}")
     return value
 
 
 def _describe(value: object) -> str:
-    return "missing or null" if value is None else type(value).__name__
+    return "missing or null" if value is None else _KINDS[type(value)]
+
+
+#: What JSON calls what Python read from it.
+_KINDS: Final[Mapping[type, str]] = {
+    str: "a text",
+    int: "a whole number",
+    Inexact: "no whole number",
+    bool: "true or false",
+    dict: "an object",
+    list: "a list",
+}
 
 
 def whole_number(value: object) -> int:

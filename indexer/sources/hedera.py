@@ -16,11 +16,10 @@ from typing import ClassVar, Final
 from indexer.errors import ApiError, BadPage, RateLimited, Refused, RequestRejected
 from indexer.records import Page, Question, Request, Secrets, SplitPage
 from indexer.sources.base import clean_text, read_object
-from indexer.sources.hedera_page import read_page, split_page
+from indexer.sources.hedera_page import FULL_PAGE, read_page, split_page
 from indexer.sources.reactions import react_to_status
 
-#: More is silently clamped to this.
-_FIRST_QUERY: Final = "limit=100&order=asc"
+_FIRST_QUERY: Final = f"limit={FULL_PAGE}&order=asc"
 #: Account numbers have 38 bits beside 10 bits of shard and 16 bits of realm.
 _LARGEST_NUMBER: Final = 2**38 - 1
 _LARGEST_SHARD: Final = 2**10 - 1
@@ -54,6 +53,7 @@ class Hedera:
     required_secrets: ClassVar[tuple[str, ...]] = ()
     optional_secrets: ClassVar[tuple[str, ...]] = ()
     absences_needed: ClassVar[int] = 1
+    names_owner: ClassVar[bool] = True
     volatile: ClassVar[re.Pattern[bytes] | None] = None
 
     def canonical_address(self, text: str) -> str:

@@ -17,10 +17,16 @@ from indexer.records import Asset, Cursor, Holding, Page, Question, SplitPage, U
 from indexer.sources.base import canonical_json, clean_text, need, read_object, read_usual
 
 _WHAT: Final = "hedera page"
+#: The most rows a page can have. More that are asked for are silently clamped to this.
+FULL_PAGE: Final = 100
 _LARGEST_SERIAL: Final = 2**63 - 1
 _ENTITY: Final = re.compile(r"(0|[1-9][0-9]{0,11})\.(0|[1-9][0-9]{0,11})\.(0|[1-9][0-9]{0,11})")
 #: What a query of links.next is made of. Anything else would not be a query any more, or not one line.
 _SAFE_QUERY: Final = re.compile(r"[A-Za-z0-9._:=&%,~-]{1,1000}")
+
+#: How a link may say where it goes on.
+_PLACES: Final = frozenset({"token.id", "serialnumber"})
+_OPERATORS: Final = frozenset({"gt", "gte", "lt", "lte"})
 
 #: Where a row stands in the list: shard, realm and number of its token, then its serial number.
 _Position = tuple[int, int, int, int]
@@ -93,7 +99,7 @@ def read_usual_page(question: Question, body: bytes) -> Page | None:
         holdings.append(
             Holding(address, token, str(serial), 1, 0, None, None, row.spender or None, _describe(row))
         )
-    following = _find_next(answer.links.next, question.cursor, last)
+    following = _find_next(answer.links.next, question.cursor, last, len(holdings))
     return Page(tuple(holdings), assets=tuple(assets), next_cursor=following)
 
 
@@ -108,7 +114,7 @@ _CUT: Final = msgspec.json.Decoder(_CutAnswer)
 def split_page(body: bytes) -> SplitPage | None:
     """The rows of a page, each as it stands in the bytes."""
     answer = read_usual(_CUT, body)
-    if answer is None:
+    if answer is None or (answer.links.next is None and len(answer.nfts) >= FULL_PAGE):
         return None
     after = b'],"links":{"next":%b}}' % msgspec.json.encode(answer.links.next)
     return SplitPage(list(map(bytes, answer.nfts)), b'{"nfts":[', after)
@@ -150,14 +156,15 @@ def read_any_page(question: Question, body: bytes) -> Page:
     links = need(answer, "links", dict, _WHAT)
     (address,) = question.addresses
     _check_owner(address, rows)
-    last = _check_order(question.cursor, [_read_position(row) for row in rows])
+    positions = [_read_position(row) for row in rows]
+    last = _check_order(question.cursor, positions)
     items = [_read_row(address, row) for row in rows]
     holdings = tuple(item for item in items if isinstance(item, Holding))
     return Page(
         holdings=holdings,
         unreadable=tuple(item for item in items if isinstance(item, Unreadable)),
         assets=tuple(_nft(token) for token in dict.fromkeys(holding.asset_ref for holding in holdings)),
-        next_cursor=_read_next(links, question.cursor, last),
+        next_cursor=_read_next(links, question.cursor, last, positions),
     )
 
 
@@ -219,26 +226,59 @@ def _lower_bounds(query: str, name: str) -> list[tuple[str, str]]:
     return [(operator, text) for operator, _, text in pairs if operator in ("gt", "gte")]
 
 
-def _read_next(links: Mapping[str, Any], cursor: Cursor | None, last: _Position | None) -> Cursor | None:
+def _read_next(
+    links: Mapping[str, Any], cursor: Cursor | None, last: _Position | None, positions: list[_Position | None]
+) -> Cursor | None:
     if "next" not in links:
         raise BadPage(f"{_WHAT}: `links.next` is missing")
-    return _find_next(None if links["next"] is None else need(links, "next", str, _WHAT), cursor, last)
+    link = None if links["next"] is None else need(links, "next", str, _WHAT)
+    ends_unreadable = bool(positions) and positions[-1] is None
+    return _find_next(link, cursor, last, len(positions), ends_unreadable=ends_unreadable)
 
 
-def _find_next(link: str | None, cursor: Cursor | None, last: _Position | None) -> Cursor | None:
+def _find_next(
+    link: str | None,
+    cursor: Cursor | None,
+    last: _Position | None,
+    rows: int,
+    *,
+    ends_unreadable: bool = False,
+) -> Cursor | None:
     """The query of links.next, nothing of its host and path, and nothing dropped from it."""
     if link is None:
-        return None
+        # A full page has a link, even where nothing follows: without it the list was cut off here.
+        return _follow(last) if rows >= FULL_PAGE and last is not None else None
     query = link.partition("?")[2]
     if _SAFE_QUERY.fullmatch(query) is None or not re.search(r"(?:^|&)token\.id=", query):
         raise BadPage(f"{_WHAT}: `links.next` is no query we can ask")
+    if _asks_for_another_list(query):
+        raise BadPage(f"{_WHAT}: `links.next` asks for another list")
     position = _cursor_position(query)
     if query == cursor or (position is not None and last is not None and position < last):
         raise BadPage(f"{_WHAT}: `links.next` goes backwards")
     start = None if cursor is None else _cursor_position(cursor)
     if position is not None and position == start:
         raise BadPage(f"{_WHAT}: `links.next` leads back to where this page began")
+    if rows and position not in (None, last) and not ends_unreadable:
+        raise BadPage(f"{_WHAT}: `links.next` skips rows: it is not at the last one of this page")
     return Cursor(query)
+
+
+def _follow(last: _Position) -> Cursor:
+    """The query for what comes after a row, as the server writes it."""
+    *token, serial = last
+    entity = ".".join(map(str, token))
+    return Cursor(f"limit={FULL_PAGE}&order=asc&token.id=gte:{entity}&serialnumber=gt:{serial}")
+
+
+@lru_cache(maxsize=1024)
+def _asks_for_another_list(query: str) -> bool:
+    """Whether a link turns the order round, or filters: such a list ends before ours does."""
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        is_place = name in _PLACES and value.partition(":")[0] in _OPERATORS
+        if not is_place and name != "limit" and (name, value.lower()) != ("order", "asc"):
+            return True
+    return False
 
 
 def _read_row(address: str, row: Any) -> Holding | Unreadable:

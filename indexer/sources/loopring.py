@@ -59,6 +59,7 @@ class Loopring:
     required_secrets: ClassVar[tuple[str, ...]] = ("api_key",)
     optional_secrets: ClassVar[tuple[str, ...]] = ()
     absences_needed: ClassVar[int] = 1
+    names_owner: ClassVar[bool] = True
     volatile: ClassVar[re.Pattern[bytes] | None] = None
 
     def canonical_address(self, text: str) -> str:
@@ -106,7 +107,7 @@ class Loopring:
             return None
         resumed = question.cursor is not None and not is_lookup
         error = _reaction(status, code, resumed)
-        said = f" code {code}: {message}" if code is not None else ""
+        said = f", code {code}: {message}".rstrip(": ") if code is not None else ""
         if code in _NOT_FOUND and not is_lookup:
             said += " (Loopring says this for a bad API key too)"
         return error(f"{status} for {_template(question)}{said}")
@@ -158,13 +159,14 @@ def _read_code(body: bytes) -> tuple[str | None, str]:
 
 
 def _code_and_message(answer: Mapping[str, Any]) -> tuple[str | None, str]:
-    """The code in `resultInfo` or beside it, whichever there is; a success usually has neither."""
+    """The code in `resultInfo` or beside it, an error before a success; a success usually has neither."""
     info = answer.get("resultInfo")
-    place = info if isinstance(info, dict) else answer
-    code = place.get("code")
-    message = place.get("message") or place.get("msg")
-    said = _said(message) if isinstance(message, str) else ""
-    return (_said(str(code)) if type(code) in {str, int} and code != "" else None), said
+    found: tuple[str | None, str] = (None, "")
+    for place in (info, answer) if isinstance(info, dict) else (answer,):
+        code, message = place.get("code"), place.get("message") or place.get("msg")
+        if code is not None and code != "" and found[0] in {None, "0"}:
+            found = _said(str(code)), _said(message) if isinstance(message, str) else ""
+    return found
 
 
 def _said(text: str) -> str:
@@ -254,16 +256,11 @@ def _read_row(address: str, account: str, item: object) -> Holding | Unreadable 
         if amount == 0:
             return None
         locked = _read_balance(0 if item.get("locked") is None else item["locked"], "locked")
+        if locked > amount:
+            raise ValueError("`locked` is more than `total`")
     except ValueError as error:
         return Unreadable(str(error), address, asset_ref)
-    return Holding(
-        address=address,
-        asset_ref=asset_ref,
-        amount=amount,
-        decimals=0,
-        locked=locked,
-        details=_details(item),
-    )
+    return Holding(address, asset_ref, amount=amount, decimals=0, locked=locked, details=_details(item))
 
 
 def _read_balance(value: object, name: str) -> int:

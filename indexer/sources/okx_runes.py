@@ -61,6 +61,7 @@ class OkxRunes:
     required_secrets: ClassVar[tuple[str, ...]] = ("api_key", "secret_key", "passphrase")
     optional_secrets: ClassVar[tuple[str, ...]] = ("project",)
     absences_needed: ClassVar[int] = 1
+    names_owner: ClassVar[bool] = True
     volatile: ClassVar[re.Pattern[bytes] | None] = None
 
     def canonical_address(self, text: str) -> str:
@@ -113,7 +114,7 @@ class OkxRunes:
         if status == 200 and code in {None, "0", "83000"}:
             return None
         resumed = question.cursor is not None and not _needs_lookup(question)
-        said = f", code {code}: {message}" if code is not None else ""
+        said = f", code {code}: {message}".rstrip(": ") if code is not None else ""
         return _reaction(status, code or "", resumed)(f"{status} for {self._template(question)}{said}")
 
     def split(self, body: bytes) -> SplitPage | None:  # noqa: ARG002

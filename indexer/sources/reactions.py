@@ -45,7 +45,7 @@ TROUBLE: Final = Family(
 REFUSAL: Final = Family("401, 402, 403, quota", "the source is paused with the reason, the others go on")
 LOST_PLACE: Final = Family("the API forgot our cursor", "start again from page 1, twice at most")
 WRONG: Final = Family(
-    "HTML, wrong shape, another account's rows, a loop of cursors, any other status",
+    "HTML, wrong shape, another account's rows, a cursor that leads back or too far, any other status",
     "the crawl fails, the bytes are kept (`indexer raw`), history stays",
 )
 MOVING: Final = Family(
@@ -53,7 +53,8 @@ MOVING: Final = Family(
     "start again from page 1; the third time it is published as `drifted` and one list proves no absence",
 )
 SURPRISE: Final = Family(
-    "a list that is suddenly empty or halved", "quarantined: `indexer status` says what to type"
+    "a list that is suddenly empty or halved, or of other holdings where rows name no owner (Algorand)",
+    "quarantined: `indexer status` says what to type",
 )
 LAG: Final = Family(
     "a node that lags behind a list known already",
@@ -145,6 +146,8 @@ _ANSWERS: Final = (
         Reaction.RETRIED,
         *("status_408", "status_421", "status_425", "status_500", "status_502_html", "status_503_empty"),
         *("status_520", "api_error"),
+        # DAS: parameters that were taken before. Believed, it would cost every owner the fungible tokens.
+        "parameters_refused",
     ),
     *_all(WRONG, Reaction.FAILED, "status_204", "status_206", "status_304", "redirect"),
 )
@@ -180,6 +183,8 @@ _LISTS: Final = (
     _but("repeated_cursor", WRONG, Reaction.FAILED, loopring=Reaction.RESTARTED),
     _but("alternating_cursors", WRONG, Reaction.FAILED, loopring=Reaction.DRIFTED),
     _but("circling_link", WRONG, Reaction.FAILED),
+    # A mirror node's link stands on the last row of its page, and is about nothing else.
+    *_all(WRONG, Reaction.FAILED, "link_skips", "link_filters"),
     # Loopring's pages have no place of their own: rows that come again are seen when they are counted.
     _but("duplicate_page", WRONG, Reaction.FAILED, loopring=Reaction.RESTARTED),
     # The same row twice at an edge is no lie where cursors say the place; Loopring's rows are counted.
@@ -204,6 +209,8 @@ _LISTS: Final = (
     _but(
         "empty_middle", SILENCE, Reaction.UNSEEN, solana_das=Reaction.QUARANTINED, loopring=Reaction.RESTARTED
     ),
+    # Algorand's rows do not say whose they are.
+    _but("other_account", WRONG, Reaction.FAILED, algorand=Reaction.QUARANTINED),
     _but("empty_200", SURPRISE, Reaction.QUARANTINED),
     _but("half_gone", SURPRISE, Reaction.QUARANTINED, spared=Reaction.UNSEEN),
 )

@@ -8,7 +8,6 @@ https://docs.metamask.io/services/reference/solana/json-rpc-methods/digital-asse
 # ruff: noqa: ARG002 - the protocol names arguments that some sources need and others do not.
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from indexer.errors import (
     ServerTrouble,
 )
 from indexer.records import Cursor, Facts, Holding, Page, Question, Request, Secrets, SplitPage, Unreadable
-from indexer.sources.base import Inexact, clean_text, need, read_object
+from indexer.sources.base import need, read_object
 from indexer.sources.reactions import react_to_status
 from indexer.sources.solana_das_asset import (
     is_key,
@@ -37,15 +36,12 @@ from indexer.sources.solana_das_asset import (
     read_item,
     read_price,
 )
+from indexer.sources.solana_das_failure import Failure, find_failure, is_quota, read_failure, show_failure
 
 _WHAT: Final = "solana_das page"
 _ENDPOINT: Final = "getAssetsByOwner"
 #: Each divides the one before, so that a numbered page keeps its place when the limit shrinks.
 _LIMITS: Final = (1000, 500, 250, 125, 25, 5, 1)
-_URL: Final = re.compile(r"\w+://\S+")
-#: Infura's keys and ids look like this; some of its messages quote them.
-_KEYLIKE: Final = re.compile(r"[0-9A-Fa-f]{24,}")
-
 #: The answer is above the server's 10 MiB: jsonrpsee before and after version 0.17.
 _TOO_BIG: Final = (-32702, -32008)
 _INVALID_PARAMETERS: Final = -32602
@@ -64,12 +60,6 @@ class _Place(NamedTuple):
     last: str = ""
 
 
-class _Failure(NamedTuple):
-    code: int
-    message: str
-    backoff_seconds: float | None
-
-
 @dataclass(frozen=True, slots=True)
 class SolanaDas:
     """Assets of one owner at a DAS provider. Absences need two crawls: partners lag behind each other."""
@@ -84,6 +74,7 @@ class SolanaDas:
     required_secrets: ClassVar[tuple[str, ...]] = ("api_key",)
     optional_secrets: ClassVar[tuple[str, ...]] = ()
     absences_needed: ClassVar[int] = 2
+    names_owner: ClassVar[bool] = True
     volatile: ClassVar[re.Pattern[bytes] | None] = None
 
     def canonical_address(self, text: str) -> str:
@@ -101,8 +92,8 @@ class SolanaDas:
         return ""
 
     def fact_names(self, question: Question) -> tuple[str, ...]:
-        """What this provider was seen to refuse."""
-        return ("options", "mode")
+        """In which mode this provider was seen to take all we ask with."""
+        return ("works",)
 
     def request(self, question: Question) -> Request:
         """The next page, with the parameters this provider is known to take."""
@@ -127,9 +118,9 @@ class SolanaDas:
 
     def read_error(self, question: Question, status: int, body: bytes) -> ApiError | None:
         """The reaction to a refusal. The HTTP status decides first: codes mean different things behind it."""
-        failure = _find_failure(body)
-        said = f"{status}{_said(failure, body if status == 401 else b'')}"
-        if failure is not None and _is_quota(failure):
+        failure = find_failure(body)
+        said = f"{status}{show_failure(failure, body if status == 401 else b'')}"
+        if failure is not None and is_quota(failure):
             return Refused(f"{said}: the daily quota is used up")
         reaction = react_to_status(status, resumed=question.cursor is not None)
         if reaction is Refused:
@@ -147,7 +138,7 @@ class SolanaDas:
     def parse(self, question: Question, body: bytes) -> Page:
         """One page of assets, or what a refusal taught about this provider."""
         answer = read_object(body, _WHAT)
-        failure = _read_failure(answer)
+        failure = read_failure(answer)
         if failure is not None:
             return _teaching_page(question, failure)
         _check_envelope(answer)
@@ -166,12 +157,16 @@ def _limit(facts: Facts) -> int:
 
 def _place(question: Question) -> _Place:
     if question.cursor is None:
-        return _Place(page=1) if question.facts.get("mode") == "page" else _Place()
+        return _Place(page=1) if _mode(question) == "page" else _Place()
     kind, _, rest = question.cursor.partition(":")
     if kind == "after":
         return _Place(after=rest)
     page, limit, last = rest.split(":")
     return _Place(page=int(page), limit=int(limit), last=last)
+
+
+def _mode(question: Question) -> str:
+    return question.facts.get("mode") or question.facts.get("works") or "keyset"
 
 
 def _sends_options(question: Question) -> bool:
@@ -181,48 +176,7 @@ def _sends_options(question: Question) -> bool:
 # What went wrong, and what it teaches
 
 
-def _find_failure(body: bytes) -> _Failure | None:
-    """The JSON-RPC error in these bytes, if that is what they are."""
-    if b'"error"' not in body:
-        return None  # the usual page: megabytes that need not be decoded twice
-    try:
-        return _read_failure(read_object(body, _WHAT))
-    except BadPage:
-        return None
-
-
-def _read_failure(answer: Mapping[str, Any]) -> _Failure | None:
-    error = answer.get("error")
-    if not isinstance(error, Mapping):
-        return None
-    code, message = error.get("code"), error.get("message")
-    return _Failure(
-        code if type(code) is int else 0,
-        message if type(message) is str else "",
-        _read_backoff(error.get("data")),
-    )
-
-
-def _read_backoff(data: Any) -> float | None:
-    """Infura's hint, flat as documented or nested as observed; 0 is no hint."""
-    if not isinstance(data, Mapping):
-        return None
-    rate = data.get("rate")
-    value = (rate if isinstance(rate, Mapping) else data).get("backoff_seconds")
-    if type(value) is not int and not isinstance(value, Inexact):
-        return None
-    try:
-        seconds = float(str(value))
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) and seconds > 0 else None
-
-
-def _is_quota(failure: _Failure) -> bool:
-    return failure.code == 402 or "daily request count exceeded" in failure.message.lower()
-
-
-def _react(question: Question, failure: _Failure, said: str) -> ApiError:
+def _react(question: Question, failure: Failure, said: str) -> ApiError:
     """The reaction to a JSON-RPC error that HTTP itself did not explain."""
     code = failure.code
     if code in (401, 403, -32002):
@@ -233,6 +187,8 @@ def _react(question: Question, failure: _Failure, said: str) -> ApiError:
         return ServerTrouble(said)
     if code == _APPLICATION_ERROR and failure.message.startswith(_TROUBLE_TEXTS):
         return ServerTrouble(said)
+    if code == _INVALID_PARAMETERS and question.cursor is None and "works" in question.facts:
+        return ServerTrouble(f"{said}: it took these parameters before")
     known = code in (_APPLICATION_ERROR, _INVALID_PARAMETERS)
     return _reject(question, said) if known else RequestRejected(said)
 
@@ -241,13 +197,13 @@ def _reject(question: Question, said: str) -> ApiError:
     return RequestRejected(said) if question.cursor is None else CursorRejected(said)
 
 
-def _teach(question: Question, failure: _Failure) -> dict[str, str]:
+def _teach(question: Question, failure: Failure) -> dict[str, str]:
     """What this refusal says about the provider; empty when it teaches nothing."""
     limit = _limit(question.facts)
     if failure.code in _TOO_BIG and limit > _LIMITS[-1]:
         return {"limit": str(next(smaller for smaller in _LIMITS if smaller < limit))}
-    if question.cursor is not None:
-        # Half a list with fungibles and half without would look like a sale: start again instead.
+    if question.cursor is not None or "works" in question.facts:
+        # A list without fungibles, or half of one, would look like a sale where they were listed before.
         return {}
     if failure.code == _INVALID_PARAMETERS and _sends_options(question):
         return {"options": "rejected"}
@@ -260,20 +216,18 @@ def _teach(question: Question, failure: _Failure) -> dict[str, str]:
     return {}
 
 
-def _teaching_page(question: Question, failure: _Failure) -> Page:
+def _teaching_page(question: Question, failure: Failure) -> Page:
     facts = _teach(question, failure)
     if not facts:
         raise BadPage(f"{_WHAT}: an error instead of a page ({failure.code})")
-    return Page(facts=facts, lasting=frozenset(facts) - {"limit"}, teaches_only=True)
+    # For this crawl only: believed for longer, one refusal by mistake would be a sale of everything fungible.
+    return Page(facts=facts, teaches_only=True)
 
 
-def _said(failure: _Failure | None, plain: bytes) -> str:
-    """The API's own words, cleaned and short, with a space in front; empty when there are none."""
-    message = failure.message if failure is not None else plain[:1000].decode("utf-8", "replace")
-    printable = "".join(c if c.isprintable() else " " for c in clean_text(message[:1000]))
-    text = " ".join(_KEYLIKE.sub("[…]", _URL.sub("[url]", printable)).split())[:120]
-    code = f" {failure.code}" if failure is not None else ""
-    return f"{code} {text!r}" if text else code
+def _learn(question: Question) -> dict[str, str]:
+    """That this provider took all we asked with. Sooner or later it is asked again: see `read_facts`."""
+    is_news = question.cursor is None and _sends_options(question) and "works" not in question.facts
+    return {"works": _mode(question)} if is_news else {}
 
 
 # A page
@@ -296,6 +250,7 @@ def _read_page(question: Question, result: Mapping[str, Any], items: list[Any], 
     rows = [read_item(owner, asset_id, item) for asset_id, item in zip(ids, items, strict=True)]
     failed = [read_failed(owner, error) for error in errors]
     held = [item for row, item in zip(rows, items, strict=True) if isinstance(row, Holding)]
+    works = _learn(question)
     return Page(
         holdings=tuple(row for row in rows if isinstance(row, Holding)),
         unreadable=tuple(row for row in [*rows, *failed] if isinstance(row, Unreadable)),
@@ -303,6 +258,8 @@ def _read_page(question: Question, result: Mapping[str, Any], items: list[Any], 
         prices=tuple(price for item in held for price in read_price(owner, item)),
         next_cursor=next_cursor,
         not_held=sum(row is None for row in rows),
+        facts=works,
+        lasting=frozenset(works),
     )
 
 

@@ -73,11 +73,12 @@ SELECT p.watch_id,
        ) AS carries,
        witness.snapshot_id AS witness,
        extract(epoch FROM clock_timestamp() - witness.judged_at)::float8 AS witness_age,
-       coalesce(least(witness.height_from, witness.height_to) < last.height_to, false) AS witness_lags
+       coalesce(least(witness.height_from, witness.height_to) < last.height_to, false) AS witness_lags,
+       coalesce(last.consistency = 'drifted', false) AS drifted
 FROM ledger.watch_period AS p
 LEFT JOIN LATERAL (
     SELECT s.snapshot_id, s.snapshot_at, s.judged_at, s.proves_absence, s.digest, s.unreadable, s.holdings,
-           s.crawl_id, s.height_to
+           s.crawl_id, s.height_to, s.consistency
     FROM ledger.snapshot AS s
     WHERE s.watch_id = p.watch_id AND s.state = 'published' AND s.snapshot_at >= p.watched_from
     ORDER BY s.snapshot_at DESC

@@ -6,10 +6,23 @@ CREATE TEMP TABLE IF NOT EXISTS replayed_span
     (LIKE ledger.carried_span INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
 CREATE TEMP TABLE IF NOT EXISTS replayed_missing
     (LIKE ledger.missing_holding INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES);
+CREATE TEMP TABLE IF NOT EXISTS replayed_snapshot (
+    snapshot_id bigint NOT NULL PRIMARY KEY,
+    holdings integer NOT NULL,
+    unreadable integer NOT NULL,
+    missing integer NOT NULL,
+    proves_absence boolean NOT NULL,
+    digest bytea NOT NULL
+);
 
 -- name: clear_scratch
 -- The watch before, or an attempt that lost its connection, may have left rows.
-TRUNCATE replayed_version, replayed_span, replayed_missing
+TRUNCATE replayed_version, replayed_span, replayed_missing, replayed_snapshot
+
+-- name: keep_facts
+-- What the pages say of a list now, where it is not what its snapshot says.
+INSERT INTO replayed_snapshot (snapshot_id, holdings, unreadable, missing, proves_absence, digest)
+VALUES (%(snapshot)s, %(holdings)s, %(unreadable)s, %(missing)s, %(proves)s, %(digest)s)
 
 -- name: analyze_scratch
 -- A temporary table has no statistics until asked.

@@ -52,6 +52,8 @@ class Known:
     witness_age: float | None
     #: That list was itself older than the last published one: it testifies to nothing.
     witness_lags: bool
+    #: The last snapshot's list moved while it was paged: the same rows again may be as incomplete.
+    drifted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,8 +215,6 @@ async def read(connection: Connection, part_on: date, crawl_id: int) -> AsyncIte
 
 async def read_facts(connection: Connection, source: str, names: Sequence[str]) -> dict[str, str]:
     """Lasting facts that earlier look-ups taught, where they are still believed."""
-    if not names:
-        return {}
     cursor = await connection.execute(_SQL.read_facts, {"source": source, "names": list(names)})
     return dict(await cursor.fetchall())
 
@@ -265,14 +263,14 @@ class EarlierBody:
 
 
 async def read_earlier(connection: Connection, known: KnownList) -> list[EarlierBody]:
-    """The bodies of all pages of a list, in order; fewer where some are gone."""
+    """The bodies of all pages of a list, in order; none where they were pruned."""
     cursor = await connection.execute(
         _SQL.read_earlier, {"part_on": known.part_on, "crawl": known.crawl_id}, binary=True
     )
     found: list[EarlierBody] = []
     for splice, *chain in await cursor.fetchall():
         stored = stored_body(*chain)
-        if stored is not None:
-            body = stored.unpack()
-            found.append(EarlierBody(stored, body, apply_splice(body, splice)))
+        assert stored is not None  # no page without its body: a foreign key says so
+        body = stored.unpack()
+        found.append(EarlierBody(stored, body, apply_splice(body, splice)))
     return found

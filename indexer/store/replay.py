@@ -13,7 +13,10 @@ from typing import Final, Literal
 from psycopg.rows import class_row
 
 from indexer.store import statements
+from indexer.store.crawls import Claim
 from indexer.store.database import Connection
+from indexer.store.history import Known, SnapshotRow
+from indexer.store.pages import Advanced
 from indexer.store.statements import Statements
 
 _SQL: Final = statements.load("replay")
@@ -92,6 +95,63 @@ class Judgement:
     addresses: list[str] | None
     #: The disbelieved list that this one confirmed or released.
     witness: int | None
+
+    def as_claimed(self, watch: ReplayedWatch) -> Claim:
+        """Its crawl as a worker held it, for this watch alone."""
+        assert self.part_on is not None
+        return Claim(
+            crawl_id=self.crawl_id,
+            part_on=self.part_on,
+            lease_epoch=0,
+            scope=self.scope or "",
+            cursor=None,
+            pages=self.pages,
+            lookups=0,
+            facts=self.facts,
+            first_page_age=None,
+            last_page_age=None,
+            window_restarts=0,
+            drift_restarts=0,
+            cursor_restarts=0,
+            watches=[watch.watch_id],
+            addresses=self.addresses or [watch.address],
+            open=[True],
+            grown_window=None,
+        )
+
+    def as_advanced(self, source: str) -> Advanced:
+        """Its crawl as the last page left it."""
+        return Advanced(
+            crawl_id=self.crawl_id,
+            first_page_at=self.first_page_at,
+            last_page_at=self.last_page_at,
+            height_from=self.height_from,
+            height_to=self.height_to,
+            pages=self.pages,
+            moved=bool(self.moved),
+            source=source,
+            reported_total=self.reported_total,
+        )
+
+    def as_known(self, watch_id: int, *, baseline: bool, proved: bool) -> Known:
+        """What the fold must know of the watch before it; nothing is skipped because a digest is known."""
+        return Known(
+            watch_id=watch_id,
+            watched_from=self.first_page_at,
+            latest=self.judged_at,
+            baseline=baseline,
+            proved_before=proved,
+            digest=None,
+            unreadable=0,
+            holdings=None,
+            crawl_id=None,
+            height=None,
+            unheard_of=False,
+            carries=True,
+            witness=self.witness,
+            witness_age=None,
+            witness_lags=False,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +232,21 @@ async def seed(connection: Connection, watch_id: int, since: datetime) -> None:
     await connection.execute(_SQL.seed_versions, bind)
     await connection.execute(_SQL.seed_spans, bind)
     await analyze(connection)
+
+
+async def keep_facts(connection: Connection, snapshot_id: int, again: SnapshotRow) -> None:
+    """Remember what the pages say of a list now."""
+    await connection.execute(
+        _SQL.keep_facts,
+        {
+            "snapshot": snapshot_id,
+            "holdings": again.holdings,
+            "unreadable": again.unreadable,
+            "missing": again.missing,
+            "proves": again.proves,
+            "digest": again.digest,
+        },
+    )
 
 
 async def analyze(connection: Connection) -> None:

@@ -7,6 +7,35 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION ledger.refuse_change() IS 'Refuses a statement that would rewrite or delete history.';
 
+-- An adoption (`indexer replay --adopt`) replaces rows. Whoever asks, a row goes only in the transaction that keeps it
+-- in ledger.adopted_row, and a snapshot is corrected only to what is kept beside it: no answer that was given is lost.
+-- A setting as the key would be anybody's to set; switching triggers off would lock all publishes out and guard nobody
+-- meanwhile. Asked only when a row of history is deleted or a snapshot rewritten, so no publish pays for it.
+CREATE FUNCTION ledger.refuse_rewriting() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    old_row jsonb := to_jsonb(OLD);
+BEGIN
+    IF EXISTS (
+        SELECT FROM ledger.adoption AS a
+        JOIN ledger.adopted_row AS r ON r.adoption_id = a.adoption_id
+        WHERE a.watch_id = OLD.watch_id AND a.written_by = pg_current_xact_id()::text::bigint
+          -- A name compares by bytes, and the index does not: without this every look would read the whole adoption.
+          AND r.kind = TG_TABLE_NAME COLLATE "default"
+          AND r.ref = concat_ws('/', old_row ->> TG_ARGV[0], old_row ->> TG_ARGV[1], old_row ->> TG_ARGV[2])
+          AND r.live = old_row
+          AND (TG_OP = 'DELETE' OR r.replayed = to_jsonb(NEW))
+    ) THEN
+        IF TG_OP = 'DELETE' THEN
+            RETURN OLD;
+        END IF;
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION '%.% is write-once: % refused', TG_TABLE_SCHEMA, TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+COMMENT ON FUNCTION ledger.refuse_rewriting() IS
+    'Refuses to delete or rewrite history that the same transaction does not keep as adopted.';
+
 CREATE TRIGGER holding_version_is_write_once BEFORE UPDATE ON ledger.holding_version
     FOR EACH ROW WHEN (
         OLD.valid_to IS NOT NULL OR NEW.valid_to IS NULL
@@ -53,13 +82,13 @@ CREATE TRIGGER snapshot_is_write_once BEFORE UPDATE ON ledger.snapshot
             NEW.pages, NEW.holdings, NEW.unreadable, NEW.missing, NEW.proves_absence, NEW.consistency,
             NEW.digest, NEW.reason)
     )
-    EXECUTE FUNCTION ledger.refuse_change();
+    EXECUTE FUNCTION ledger.refuse_rewriting('snapshot_id');
 
 CREATE TRIGGER holding_version_stays BEFORE DELETE ON ledger.holding_version
-    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_rewriting('asset_id', 'sub_key', 'version_no');
 
 CREATE TRIGGER carried_span_stays BEFORE DELETE ON ledger.carried_span
-    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_rewriting('asset_id', 'sub_key', 'valid_from');
 
 CREATE TRIGGER watch_period_stays BEFORE DELETE ON ledger.watch_period
     FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
@@ -131,6 +160,19 @@ CREATE TRIGGER watch_period_is_not_emptied BEFORE TRUNCATE ON ledger.watch_perio
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
 CREATE TRIGGER snapshot_is_not_emptied BEFORE TRUNCATE ON ledger.snapshot
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+-- What an adoption replaced is kept for ever.
+CREATE TRIGGER adoption_is_write_once BEFORE UPDATE OR DELETE ON ledger.adoption
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER adoption_is_not_emptied BEFORE TRUNCATE ON ledger.adoption
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER adopted_row_is_write_once BEFORE UPDATE OR DELETE ON ledger.adopted_row
+    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
+
+CREATE TRIGGER adopted_row_is_not_emptied BEFORE TRUNCATE ON ledger.adopted_row
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
 -- Watches and assets are what history speaks about: they stay, and keep their names.

@@ -16,7 +16,8 @@ GRANT USAGE ON SCHEMA ledger, report TO indexer_daemon;
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger, report TO indexer_daemon;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA ledger, report TO indexer_daemon;
 GRANT INSERT ON ALL TABLES IN SCHEMA ledger TO indexer_daemon;
-REVOKE INSERT ON ledger.alembic_version FROM indexer_daemon;
+-- Only the owner adopts a history that was built again.
+REVOKE INSERT ON ledger.alembic_version, ledger.adoption, ledger.adopted_row FROM indexer_daemon;
 
 -- The queue and what is today's: rewritten all the time.
 GRANT UPDATE ON

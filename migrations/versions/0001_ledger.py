@@ -23,12 +23,14 @@ _NAMES = (
     "partitions",
     "read_chain",
     "runs",
+    "adoption",
     "write_once",
     "fold_unchanged",
     "invariant_violation",
 )
 
 _TABLES = (
+    "adopted_row, adoption, "
     "price, carried_span, holding_version, missing_holding, snapshot_run, snapshot, asset_detail, asset, "
     "fact, raw_page, raw_body, pass_watch, crawl_watch, crawl, crawl_pass, "
     "watch_period, watch, address, rate_limit, source"
@@ -55,6 +57,7 @@ def downgrade() -> None:
         op.execute(f"DROP TABLE ledger.{table}")
     op.execute("DROP FUNCTION ledger.refuse_change(), ledger.require_watch_and_asset()")
     op.execute("DROP FUNCTION ledger.refuse_backdating(), ledger.refuse_forgetting()")
+    op.execute("DROP FUNCTION ledger.refuse_rewriting()")
     op.execute("DROP FUNCTION ledger.drop_raw_before(date)")
     op.execute("DROP FUNCTION ledger.ensure_raw_partitions(date, integer)")
     op.execute("DROP DOMAIN ledger.instant")

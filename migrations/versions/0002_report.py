@@ -34,10 +34,12 @@ FILES = (
     "crawls_v01",
     "assets_v01",
     "prices_v01",
+    "adoptions_v01",
 )
 
 #: In dropping order. By name and without CASCADE: an object somebody else built on ours stops the downgrade.
 OBJECTS = (
+    "VIEW report.adoptions",
     "VIEW report.prices",
     "VIEW report.assets",
     "VIEW report.crawls",

@@ -66,8 +66,9 @@ def _wait(seconds: str) -> Mapping[str, Any]:
 
 
 _HTML: Final = b"<!DOCTYPE html><html><title>Attention required</title></html>"
-#: Where a fault says nothing because the API has no such total.
-_ONLY: Final = {"totals_never_agree": ("loopring",)}
+#: Where a fault says nothing elsewhere: no such total, no such parameters.
+_ONLY: Final = {"totals_never_agree": ("loopring",), "parameters_refused": ("solana_das",)}
+_REFUSAL: Final = b'{"jsonrpc":"2.0","error":{"code":-32602,"message":"Invalid params"},"id":1}'
 
 _SPECIAL: Final = (
     _status("status_429_seconds", 429, **_wait("1")),
@@ -77,6 +78,7 @@ _SPECIAL: Final = (
     _status("status_403_html", 403, body=_HTML),
     _status("status_403_for_ages", 403, **_wait("999999999999")),
     _status("status_404_on_resume", 404),
+    Kind("parameters_refused", "status", page=1, options={"status": 200, "body": _REFUSAL}),
     _status("status_502_html", 502, body=_HTML),
     _status("status_503_empty", 503, body=b""),
     *(_status(f"status_{code}", code) for code in (204, 304, 401, 402, 408, 418, 421, 425, 500, 520)),
@@ -87,6 +89,7 @@ _SPECIAL: Final = (
     Kind("circling_link", "circling_link", times=None),
     Kind("empty_200", "empty_200", page=1, times=None),
     Kind("half_gone", "half_gone", page=None, times=None),
+    Kind("other_account", "other_account", page=None, times=None),
     Kind("lagging_node", "lagging_node", page=None, times=None),
     *(Kind(f"amount_{bad}", "item_error", options={"value": bad}) for bad in sorted(BAD_AMOUNTS)),
 )

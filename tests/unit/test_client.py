@@ -85,13 +85,14 @@ def test_sends_the_target_byte_for_byte(target: str) -> None:
     assert server.requests[0].startswith(b"GET " + target.encode() + b" HTTP/1.1\r\n")
 
 
-def test_appends_the_secret_path_on_the_wire_only() -> None:
-    """A key that belongs into the path goes there unchanged, and is in no observed field."""
+@pytest.mark.parametrize("target", ["/v3", ""])
+def test_appends_the_secret_path_on_the_wire_only(target: str) -> None:
+    """A key that belongs into the path goes there unchanged, behind a prefix or none; no observer sees it."""
     world = World(source=PlainSource(key_in_path=True))
 
-    _, server = fetch(world, reply(), request=replace(REQUEST, target="/v3"))
+    _, server = fetch(world, reply(), request=replace(REQUEST, target=target))
 
-    assert server.requests[0].startswith(f"GET /v3/{KEY} HTTP/1.1\r\n".encode())
+    assert server.requests[0].startswith(f"GET {target}/{KEY} HTTP/1.1\r\n".encode())
     assert KEY not in repr(world.seen)
 
 

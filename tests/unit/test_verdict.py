@@ -27,6 +27,7 @@ def _evidence(known: int, readable: int, witness: Witness | None = None, **more:
         witness=witness,
         outage=bool(more.get("outage", False)),
         lag=int(more.get("lag", 0)),
+        anonymous=bool(more.get("anonymous", False)),
     )
 
 
@@ -50,6 +51,27 @@ def _evidence(known: int, readable: int, witness: Witness | None = None, **more:
 def test_what_is_surprising(known: int, listed: int, kind: str) -> None:
     """Empty after anything; fewer than half, from five up."""
     assert judge(_evidence(known, listed), GUARD).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("known", "missing", "anonymous", "kind"),
+    [
+        (25, 25, True, "quarantine"),
+        (25, 25, False, "publish"),
+        (25, 13, True, "quarantine"),
+        (25, 12, True, "publish"),
+        (5, 3, True, "quarantine"),
+        (4, 4, True, "publish"),
+    ],
+)
+def test_other_holdings_are_surprising_where_rows_name_no_owner(
+    known: int, missing: int, anonymous: bool, kind: str
+) -> None:
+    """As many items as ever: only what they are tells that they are of this account."""
+    verdict = judge(_evidence(known, known, missing=missing, anonymous=anonymous), GUARD)
+
+    assert verdict.kind == kind
+    assert ("another account" in verdict.reason) is (kind == "quarantine")
 
 
 def test_unreadable_items_are_listed() -> None:

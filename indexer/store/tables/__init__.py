@@ -3,6 +3,7 @@
 `alembic check` compares them with the migrated database. The runtime never queries through them.
 """
 
+from indexer.store.tables.adopting import adopted_row, adoption
 from indexer.store.tables.crawling import (
     crawl,
     crawl_pass,
@@ -28,6 +29,8 @@ from indexer.store.tables.watching import address, source, watch, watch_period
 
 __all__ = [
     "address",
+    "adopted_row",
+    "adoption",
     "asset",
     "asset_detail",
     "carried_span",

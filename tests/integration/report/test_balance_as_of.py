@@ -101,6 +101,22 @@ def test_a_carried_holding_keeps_its_value(world: World, watch: int, reason: str
     assert ask(world, at(2)) == (5, "held", None, "carried")
 
 
+def test_what_has_ended_is_told_as_it_was(world: World, watch: int) -> None:
+    """Held until 4 and carried for a while: each instant is answered as of then."""
+    world.publish(watch, at(3))
+    world.publish(watch, at(4))
+    asset = world.asset("0.0.7")
+    world.version(watch, asset, Span(at(1), at(4)), 5)
+    world.carry(watch, asset, Span(at(2), at(3)), "missing")
+
+    assert [ask(world, at(hour)) for hour in (1, 2, 3, 4)] == [
+        (5, "held", None, "fresh"),
+        (5, "held", None, "carried"),
+        (5, "held", None, "fresh"),
+        (0, "absent", None, "fresh"),
+    ]
+
+
 def test_one_carried_position_makes_the_sum_carried(world: World, watch: int) -> None:
     """The sum is as good as its worst part."""
     asset = world.asset("0.0.7")
@@ -136,6 +152,42 @@ def test_an_unstated_amount_is_held_and_null(world: World, watch: int) -> None:
     assert ask(world, at(2)) == (None, "held", None, "fresh")
 
 
+@pytest.mark.parametrize(
+    ("other", "amount", "quantity"),
+    [({"decimals": 2}, 30, Decimal("0.30")), ({"decimals": 3}, 30, None), ({"decimals": None}, 30, None)],
+)
+def test_positions_that_disagree_on_decimals_have_no_quantity(
+    world: World, watch: int, other: dict[str, int | None], amount: int, quantity: Decimal | None
+) -> None:
+    """Base units still add up; what they mean is not known."""
+    asset = world.asset("0.0.7")
+    world.version(watch, asset, Span(at(1)), 10, sub_key="1", decimals=2)
+    world.version(watch, asset, Span(at(1)), 20, sub_key="2", **other)
+
+    row = world.row(ASK, "hedera", "0.0.1001", "0.0.7", at(2))
+
+    assert (row["amount"], row["quantity"], row["answer"]) == (amount, quantity, "held")
+
+
+def test_one_position_of_unstated_amount_makes_the_sum_unknown(world: World, watch: int) -> None:
+    """A total that skips a position would be plausible and wrong."""
+    asset = world.asset("0.0.7")
+    world.version(watch, asset, Span(at(1)), 5, sub_key="1")
+    world.version(watch, asset, Span(at(1)), None, sub_key="2")
+
+    assert ask(world, at(2)) == (None, "held", None, "fresh")
+
+
+def test_no_snapshot_speaks_where_one_watch_of_two_has_none(world: World, watch: int) -> None:
+    """What one of them saw is not the whole answer."""
+    world.watched(scope="other")
+
+    row = world.row(ASK, "hedera", "0.0.1001", "0.0.7", at(2))
+
+    assert (row["answer"], row["reason"]) == ("unknown", "never_observed")
+    assert (row["status"], row["snapshot_at"]) == (None, None)
+
+
 def test_holding_zero_is_held(world: World, watch: int) -> None:
     """An opted-in account with balance 0 holds the asset."""
     world.version(watch, world.asset("0.0.7"), Span(at(1)), 0)
@@ -165,6 +217,17 @@ def test_a_rune_is_answered_by_its_own_watch_only(world: World) -> None:
         "2:2": (None, "unknown", "not_watched"),
         "3:3": (None, "unknown", "never_observed"),
     }
+
+
+def test_a_rune_that_could_not_be_read_is_unknown(world: World) -> None:
+    """Its own watch lists it, and another rune's watch says nothing of it."""
+    rune = world.watched("okx_runes", "bc1qx", "1:1")
+    world.publish(rune, at(1), unreadable=1)
+    world.carry(rune, world.asset("1:1", "bitcoin"), Span(at(1)), sub_key="t:0")
+
+    row = world.row(ASK, "okx_runes", "bc1qx", "1:1", at(2))
+
+    assert (row["amount"], row["answer"], row["reason"]) == (None, "unknown", "unreadable")
 
 
 def test_the_same_address_on_another_source_is_another_question(world: World, watch: int) -> None:

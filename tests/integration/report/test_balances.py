@@ -134,6 +134,14 @@ def test_complete_needs_a_fresh_readable_undisputed_list(
     assert world.row(BALANCE, moment)["complete"] is complete
 
 
+def test_what_is_still_unreadable_makes_sums_incomplete(world: World, watch: int) -> None:
+    """Something else at the address could not be read: it may be more of the same."""
+    world.version(watch, world.asset("0.0.7"), Span(at(1)))
+    world.carry(watch, world.asset("0.0.8"), Span(at(1)))
+
+    assert world.row(BALANCE, at(2))["complete"] is False
+
+
 def test_a_pending_list_makes_sums_incomplete(world: World, watch: int) -> None:
     """Somebody saw something else: the sum is not final."""
     world.version(watch, world.asset("0.0.7"), Span(at(1)))

@@ -118,8 +118,90 @@ def test_a_list_with_a_nameless_item_is_no_proof_of_absence(world: World, watch:
     world.publish(watch, at(5), proves_absence=False, unreadable=1)
     world.publish(watch, at(6))
     world.version(watch, world.asset("0.0.7"), Span(at(6)), open_reason="appeared")
+    world.version(watch, world.asset("0.0.8"), Span(at(6)), open_reason="first_read")
 
     assert bounds(world, "appeared") == (at(4) - FIRST_PAGE, at(6) - LAST_PAGE)
+    assert bounds(world, "first_seen") == (None, at(6) - LAST_PAGE)
+
+
+def test_a_list_with_a_nameless_item_is_a_look_at_what_it_names(world: World, watch: int) -> None:
+    """What changed or went later was seen in it as it had been."""
+    world.publish(watch, at(5), proves_absence=False, unreadable=1)
+    world.publish(watch, at(6))
+    asset = world.asset("0.0.7")
+    world.version(watch, asset, Span(at(1), at(6)), 5, close_reason="changed")
+    world.version(watch, asset, Span(at(6)), 8, open_reason="changed")
+    world.version(watch, world.asset("0.0.8"), Span(at(2), at(6)), open_reason="appeared")
+
+    assert bounds(world, "increased") == (at(5) - FIRST_PAGE, at(6) - LAST_PAGE)
+    assert bounds(world, "disappeared") == (at(5) - FIRST_PAGE, at(6) - LAST_PAGE)
+
+
+def test_a_change_in_a_time_that_has_ended_keeps_its_bounds(world: World) -> None:
+    """The watch was taken off the list since; what was seen before was seen."""
+    watch = world.watch()
+    world.period(watch, at(0), at(4))
+    world.publish(watch, at(1))
+    world.publish(watch, at(2))
+    world.version(
+        watch, world.asset("0.0.7"), Span(at(2), at(4)), open_reason="appeared", close_reason="unwatched"
+    )
+
+    assert bounds(world, "appeared") == (at(1) - FIRST_PAGE, at(2) - LAST_PAGE)
+
+
+@pytest.fixture
+def folded(world: World) -> int:
+    """Crawled at 1 and 2, at 3 and 4 as at 2, and at 5; taken off the list at 6."""
+    watch = world.watch()
+    world.period(watch, at(0), at(6))
+    world.publish(watch, at(1))
+    world.repeat(watch, world.publish(watch, at(2)), at(3), at(4))
+    world.publish(watch, at(5))
+    return watch
+
+
+def test_the_last_of_a_run_is_the_look_before(world: World, folded: int) -> None:
+    """What was folded was seen all the same."""
+    asset, other = world.asset("0.0.7"), world.asset("0.0.8")
+    world.version(folded, asset, Span(at(1), at(5)), 5, close_reason="changed")
+    world.version(folded, asset, Span(at(5), at(6)), 8, open_reason="changed", close_reason="unwatched")
+    world.version(folded, other, Span(at(5), at(6)), open_reason="appeared", close_reason="unwatched")
+
+    assert bounds(world, "increased") == (at(4) - FIRST_PAGE, at(5) - LAST_PAGE)
+    assert bounds(world, "appeared") == (at(4) - FIRST_PAGE, at(5) - LAST_PAGE)
+
+
+@pytest.mark.parametrize(("until", "look"), [(at(5), at(1)), (at(3.5), at(4))])
+def test_while_carried_nobody_looked_in_a_run_either(
+    world: World, folded: int, until: datetime, look: datetime
+) -> None:
+    """The last look is one that could see the holding."""
+    asset = world.asset("0.0.7")
+    world.version(folded, asset, Span(at(1), at(5)))
+    world.carry(folded, asset, Span(at(2), until))
+
+    assert bounds(world, "disappeared") == (look - FIRST_PAGE, at(5) - LAST_PAGE)
+
+
+def test_a_run_of_lists_with_a_nameless_item_proves_no_absence(world: World, watch: int) -> None:
+    """It is a look at what it names, and at nothing else."""
+    world.repeat(watch, world.publish(watch, at(5), proves_absence=False, unreadable=1), at(6), at(7))
+    world.publish(watch, at(8))
+    asset = world.asset("0.0.7")
+    world.version(watch, asset, Span(at(1), at(8)), 5, close_reason="changed")
+    world.version(watch, asset, Span(at(8)), 8, open_reason="changed")
+    world.version(watch, world.asset("0.0.8"), Span(at(2), at(8)), open_reason="appeared")
+    world.version(watch, world.asset("0.0.9"), Span(at(8)), open_reason="appeared")
+    world.version(watch, world.asset("0.0.6"), Span(at(8)), open_reason="first_read")
+
+    looks = (
+        "SELECT asset_ref, not_before FROM report.holding_changes WHERE change IN ('appeared', 'first_seen')"
+    )
+    found = {row["asset_ref"]: row["not_before"] for row in world.rows(looks + " AND changed_at = %s", at(8))}
+    assert found == {"0.0.9": at(4) - FIRST_PAGE, "0.0.6": None}
+    assert bounds(world, "increased") == (at(7) - FIRST_PAGE, at(8) - LAST_PAGE)
+    assert bounds(world, "disappeared") == (at(7) - FIRST_PAGE, at(8) - LAST_PAGE)
 
 
 def test_a_disbelieved_list_is_no_look(world: World, watch: int) -> None:
@@ -140,6 +222,26 @@ def test_quantities_use_the_decimals_of_their_time(world: World, watch: int) -> 
     row = world.row("SELECT * FROM report.holding_changes WHERE change = 'increased'")
 
     assert (row["old_quantity"], row["new_quantity"]) == (Decimal(5), Decimal(9))
+
+
+def test_quantities_and_crawls_are_those_of_the_event(world: World) -> None:
+    """What came has its opening crawl and began with nothing; what went has its closing one and ended so."""
+    watch = world.watch()
+    world.period(watch, at(0), at(4))
+    for hour in (1, 2, 3):
+        world.publish(watch, at(hour))
+    asset, other = world.asset("0.0.7"), world.asset("0.0.8")
+    world.version(watch, asset, Span(at(2), at(3)), 500, decimals=2, open_reason="appeared", opened_by=7)
+    world.version(watch, other, Span(at(1), at(4)), 7, close_reason="unwatched", opened_by=8)
+
+    rows = world.rows("SELECT * FROM report.holding_changes ORDER BY changed_at")
+
+    assert [(row["change"], row["old_quantity"], row["new_quantity"], row["crawl"]) for row in rows] == [
+        ("first_seen", None, 7, 8),
+        ("appeared", 0, 5, 7),
+        ("disappeared", 5, 0, 2),
+        ("knowledge_ended", 7, None, None),
+    ]
 
 
 def test_history_shows_every_version_and_where_it_came_from(world: World, watch: int) -> None:

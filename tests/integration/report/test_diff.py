@@ -93,14 +93,69 @@ def test_unreadable_before_is_unknown_before(world: World, watch: int) -> None:
     assert diff(world, at(1), at(2)) == [("0.0.7", None, 5, "unknown", "held", "first_seen")]
 
 
+@pytest.mark.parametrize("readable_again", [None, at(4)])
+def test_unreadable_afterwards_is_not_a_sale(
+    world: World, watch: int, readable_again: datetime | None
+) -> None:
+    """It was gone for a while and is listed again, but nobody knows how much."""
+    asset = world.asset("0.0.7")
+    world.version(watch, asset, Span(at(1), at(2)), 5)
+    world.publish(watch, at(3), unreadable=1)
+    world.carry(watch, asset, Span(at(3), readable_again))
+
+    assert diff(world, at(1), at(3)) == [("0.0.7", 5, None, "held", "unknown", "knowledge_ended")]
+    assert diff(world, at(1), at(2)) == [("0.0.7", 5, 0, "held", "absent", "disappeared")]
+
+
+def test_absent_before_it_was_unreadable_is_absent(world: World, watch: int) -> None:
+    """What nobody could read later on had been proved absent before."""
+    asset = world.asset("0.0.7")
+    world.publish(watch, at(3), unreadable=1)
+    world.publish(watch, at(4))
+    world.carry(watch, asset, Span(at(3), at(4)))
+    world.version(watch, asset, Span(at(4)), 5, open_reason="first_read")
+
+    assert diff(world, at(2), at(4)) == [("0.0.7", 0, 5, "absent", "held", "appeared")]
+
+
+def test_a_holding_of_which_nothing_is_stated_comes_and_goes(world: World, watch: int) -> None:
+    """Neither amount nor decimals: it is there all the same."""
+    world.publish(watch, at(3))
+    world.version(
+        watch, world.asset("0.0.7"), Span(at(2), at(3)), None, decimals=None, open_reason="appeared"
+    )
+
+    assert diff(world, at(1), at(2)) == [("0.0.7", 0, None, "absent", "held", "appeared")]
+    assert diff(world, at(2), at(3)) == [("0.0.7", None, 0, "held", "absent", "disappeared")]
+
+
+def test_nothing_is_known_of_the_future(world: World, watch: int) -> None:
+    """What is held now may be gone then."""
+    world.version(watch, world.asset("0.0.7"), Span(at(1)), 5)
+    future = datetime.fromisoformat("2999-01-01T00:00Z")
+
+    assert diff(world, at(2), future) == [("0.0.7", 5, None, "held", "unknown", "knowledge_ended")]
+    assert diff(world, future, at(2)) == [("0.0.7", None, 5, "unknown", "held", "seen_again")]
+
+
+def test_what_ended_later_is_told_as_it_was(world: World, watch: int) -> None:
+    """Held at the second instant, whatever became of it."""
+    world.version(watch, world.asset("0.0.7"), Span(at(1), at(2)), 5)
+
+    assert diff(world, at(0.5), at(1)) == [("0.0.7", None, 5, "unknown", "held", "first_seen")]
+
+
 def test_a_list_with_a_nameless_item_leaves_the_rest_unknown(world: World, watch: int) -> None:
     """It proves no absence, on either side."""
     world.publish(watch, at(3), proves_absence=False, unreadable=1)
     world.publish(watch, at(4))
     world.version(watch, world.asset("0.0.7"), Span(at(4)), 5, open_reason="appeared")
+    world.version(watch, world.asset("0.0.8"), Span(at(1), at(2)), 6)
 
+    gone = ("0.0.8", 6, None, "held", "unknown", "knowledge_ended")
     assert diff(world, at(3), at(4)) == [("0.0.7", None, 5, "unknown", "held", "first_seen")]
     assert diff(world, at(2), at(4)) == [("0.0.7", 0, 5, "absent", "held", "appeared")]
+    assert diff(world, at(1), at(3)) == [gone]
 
 
 def test_has_the_agreed_columns_in_order(world: World) -> None:

@@ -79,6 +79,7 @@ def test_the_views_are_those_agreed(world: World) -> None:
     views = world.rows("SELECT viewname FROM pg_catalog.pg_views WHERE schemaname = 'report' ORDER BY 1")
 
     assert [row["viewname"] for row in views] == [
+        "adoptions",
         "assets",
         "balances",
         "coverage",

@@ -117,6 +117,16 @@ class World:
             *values.values(),
         )
 
+    def repeat(self, watch: int, head: int, *moments: datetime) -> None:
+        """Snapshots that repeat the one with this number, folded into a run."""
+        count = len(moments)
+        lists = (list(moments), *([number] * count for number in (head, 1, 120_000_000, 60_000_000)))
+        self.connection.execute(
+            "INSERT INTO ledger.snapshot_run (watch_id, first_at, last_at, head_id, fresh_for, instants,"
+            " snapshots, crawls, first_lags, last_lags) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (watch, moments[0], moments[-1], head, FRESH_FOR, *lists),
+        )
+
     def quarantine(self, watch: int, moment: datetime, resolved: datetime | None = None) -> int:
         """A list that was not believed, resolved or not."""
         return self.publish(

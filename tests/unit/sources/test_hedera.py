@@ -152,6 +152,63 @@ def test_a_link_whose_place_cannot_be_told_is_followed(query: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        "limit=100&order=asc&token.id=gte:0.0.7001&serialnumber=gt:2",
+        "limit=100&order=asc&token.id=gte:0.0.7002&serialnumber=gt:1",
+        "token.id=gt:0.0.7001",
+    ],
+)
+def test_a_link_that_skips_rows_is_refused(query: str) -> None:
+    """The server writes it from the last row of the page: from anywhere else, rows would be missing."""
+    with pytest.raises(BadPage, match="skips rows"):
+        parse([nft(serial=1)], f"/x?{query}")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "order=desc&token.id=gte:0.0.7001&serialnumber=gt:1",
+        "token.id=eq:0.0.7001&serialnumber=gt:1",
+        "token.id=gte:0.0.7001&serialnumber=eq:1",
+        "token.id=gte:0.0.7001&serialnumber=gt:1&spender.id=0.0.5",
+        "token.id=gte:0.0.7001&serialnumber=gt:1&spender.id=",
+        "token.id=0.0.7001",
+    ],
+)
+def test_a_link_to_another_list_is_refused(query: str) -> None:
+    """Turned round or narrowed, the list would end before ours does, and look complete."""
+    with pytest.raises(BadPage, match="another list"):
+        parse([nft(serial=1)], f"/x?{query}")
+
+
+def test_a_link_behind_an_unreadable_row_is_followed() -> None:
+    """Where the last row stands is not known, so nothing contradicts the link."""
+    query = "token.id=gte:0.0.7001&serialnumber=gt:2"
+
+    page = parse([nft(serial=1), nft(serial="2")], f"/x?{query}")
+
+    assert (page.next_cursor, len(page.unreadable)) == (query, 1)
+
+
+def test_a_full_page_is_never_the_end() -> None:
+    """A full page has a link, even at the end of the list: where it is lost, we ask for what follows."""
+    rows = [nft(serial=serial) for serial in range(1, 101)]
+
+    full, shorter = parse(rows), parse(rows[:-1])
+
+    assert full.next_cursor == "limit=100&order=asc&token.id=gte:0.0.7001&serialnumber=gt:100"
+    assert shorter.next_cursor is None
+
+
+def test_a_full_page_without_a_link_is_not_cut() -> None:
+    """Some of its rows would look like a page that ends the list."""
+    body = json.dumps({"nfts": [nft(serial=serial) for serial in range(1, 101)], "links": {"next": None}})
+
+    assert SOURCE.split(body.encode()) is None
+
+
+@pytest.mark.parametrize(
     ("rows", "question"),
     [
         ([nft(serial=5), nft(serial=4)], QUESTION),

@@ -29,8 +29,9 @@ def only(page: Page) -> Holding:
 
 class TestRows:
     @given(st.integers(1, LARGEST), st.integers(0, LARGEST), st.booleans())
-    def test_every_balance_is_exact(self, total: int, locked: int, as_text: bool) -> None:
+    def test_every_balance_is_exact(self, total: int, other: int, as_text: bool) -> None:
         """Text or number, up to the uint96 of the chain."""
+        locked, total = sorted((total, other or total))
         told: list[object] = [str(total), str(locked)] if as_text else [total, locked]
 
         holding = only(SOURCE.parse(question(), listing([row(total=told[0], locked=told[1])], 1)))
@@ -45,7 +46,7 @@ class TestRows:
         assert [(u.address, u.asset_ref) for u in page.unreadable] == [(ADDRESS, f"0x{7:064x}")]
         assert (page.holdings, page.not_held) == ((), 0)
 
-    @pytest.mark.parametrize("locked", ["x", 0.5, -1, [], {}, False, str(2**96)])
+    @pytest.mark.parametrize("locked", ["x", 0.5, -1, [], {}, False, str(2**96), 11])
     def test_an_unreadable_lock_makes_the_row_unreadable(self, locked: object) -> None:
         """What cannot move is part of the answer."""
         page = SOURCE.parse(question(), listing([row(locked=locked)], 1))

@@ -3,6 +3,7 @@
 import json
 import string
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from eth_utils.address import to_checksum_address
@@ -188,9 +189,19 @@ class TestPaging:
         with pytest.raises(BadPage, match="page 1"):
             SOURCE.parse(question(), listing([row(n) for n in range(items)], total))
 
-    def test_a_list_beside_an_error_is_not_believed(self) -> None:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            {"resultInfo": {"code": 100000}},
+            {"resultInfo": {"code": 100000.0}},
+            {"resultInfo": {"code": 0}, "code": 100000},
+            {"resultInfo": {"code": 100000}, "code": 0},
+            {"resultInfo": {"code": [100000]}},
+        ],
+    )
+    def test_a_list_beside_an_error_is_not_believed(self, error: dict[str, Any]) -> None:
         """Rows and a code that says trouble: half of this answer is wrong, and nobody knows which."""
-        answer = {"totalNum": 1, "data": [row()], "resultInfo": {"code": 100000}}
+        answer = {"totalNum": 1, "data": [row()], **error}
 
         with pytest.raises(BadPage, match="100000"):
             SOURCE.parse(question(), json.dumps(answer).encode())

@@ -139,26 +139,58 @@ def test_a_page_without_any_id_leads_nowhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "error", "taught", "lasting"),
+    ("facts", "error", "taught"),
     [
-        ({}, failure(-32602), {"options": "rejected"}, {"options"}),
-        ({"options": "rejected"}, failure(-32602), {"mode": "page", "options": ""}, {"mode", "options"}),
-        ({"options": "rejected", "mode": "page"}, failure(-32702), {"limit": "500"}, set()),
-        ({"limit": "500"}, failure(-32702), {"limit": "250"}, set()),
-        ({"limit": "5"}, failure(-32008), {"limit": "1"}, set()),
-        ({}, failure(-32000, "Pagination Error. No Pagination Method Selected"), {"mode": "page"}, {"mode"}),
+        ({}, failure(-32602), {"options": "rejected"}),
+        ({"options": "rejected"}, failure(-32602), {"mode": "page", "options": ""}),
+        ({"options": "rejected", "mode": "page"}, failure(-32702), {"limit": "500"}),
+        ({"limit": "500"}, failure(-32702), {"limit": "250"}),
+        ({"limit": "5"}, failure(-32008), {"limit": "1"}),
+        ({"works": "keyset"}, failure(-32702), {"limit": "500"}),
+        ({}, failure(-32000, "Pagination Error. No Pagination Method Selected"), {"mode": "page"}),
     ],
 )
-def test_a_refusal_teaches_the_dialect(
-    facts: dict[str, str], error: bytes, taught: dict[str, str], lasting: set[str]
-) -> None:
-    """The same place is asked again in the way this provider takes; only sizes are forgotten."""
+def test_a_refusal_teaches_the_dialect(facts: dict[str, str], error: bytes, taught: dict[str, str]) -> None:
+    """The same place is asked again in the way it takes; all of it is forgotten after the crawl."""
     question = Question((OWNER,), facts=facts)
 
     page = SOURCE.parse(question, error)
 
     assert SOURCE.read_error(question, 200, error) is None
-    assert (dict(page.facts), set(page.lasting), page.teaches_only) == (taught, lasting, True)
+    assert (dict(page.facts), set(page.lasting), page.teaches_only) == (taught, set(), True)
+
+
+@pytest.mark.parametrize(
+    ("facts", "cursor", "learned"),
+    [
+        ({}, None, {"works": "keyset"}),
+        ({"mode": "page"}, None, {"works": "page"}),
+        ({"mode": "page", "options": ""}, None, {"works": "page"}),
+        ({"options": "rejected"}, None, {}),
+        ({"works": "keyset"}, None, {}),
+        ({}, RESUMED.cursor, {}),
+    ],
+)
+def test_a_list_teaches_what_its_provider_takes(
+    facts: dict[str, str], cursor: Cursor | None, learned: dict[str, str]
+) -> None:
+    """Only a list that was asked for with fungible tokens says so, once."""
+    page = parse(item(IDS[2]), question=Question((OWNER,), cursor=cursor, facts=facts))
+
+    assert (dict(page.facts), set(page.lasting), page.teaches_only) == (learned, set(learned), False)
+
+
+def test_a_provider_that_took_our_parameters_is_believed_no_refusal() -> None:
+    """One refusal by mistake must not drop every fungible token of every owner from the lists that follow."""
+    question = Question((OWNER,), facts={"works": "keyset"})
+
+    assert type(SOURCE.read_error(question, 200, failure(-32602))) is ServerTrouble
+    assert type(SOURCE.read_error(question, 200, failure(-32000, "Pagination Error."))) is RequestRejected
+
+
+def test_the_mode_that_works_is_begun_with() -> None:
+    """A provider that wants page numbers is not asked without them first."""
+    assert parameters(Question((OWNER,), facts={"works": "page"}))[3] == 1
 
 
 def test_a_dialect_that_changes_within_a_list_starts_again() -> None:
