@@ -137,8 +137,13 @@ class FoldedList:
 
     @property
     def proves(self) -> bool:
-        """Whether a holding that is not listed is proved to be absent."""
+        """Whether a holding that is not listed is missing from it: every row has a name and was seen once."""
         return self.summary.unkeyed == 0 and not self._falls_short
+
+    @property
+    def proves_absence(self) -> bool:
+        """Whether what it does not list is absent. One that moved may have missed what nobody ever saw."""
+        return self.proves and not self.drifted
 
     @property
     def _falls_short(self) -> bool:

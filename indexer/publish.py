@@ -303,7 +303,7 @@ def to_snapshot(item: FoldedList) -> SnapshotRow:
         holdings=measured.readable if measured else item.known.holdings or 0,
         unreadable=(measured.unreadable if measured else 0) + item.summary.unkeyed,
         missing=measured.missing if measured else 0,
-        proves=item.proves,
+        proves=item.proves_absence,
         consistency=_consistency(item),
         digest=item.summary.digest,
         reason=item.verdict.reason if quarantined else None,

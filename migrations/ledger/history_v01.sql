@@ -103,7 +103,7 @@ COMMENT ON COLUMN ledger.snapshot.pages IS 'Pages it was folded from.';
 COMMENT ON COLUMN ledger.snapshot.holdings IS 'Holdings listed and readable.';
 COMMENT ON COLUMN ledger.snapshot.unreadable IS 'Items listed but unreadable.';
 COMMENT ON COLUMN ledger.snapshot.missing IS 'Known holdings it did not list.';
-COMMENT ON COLUMN ledger.snapshot.proves_absence IS 'False if an item''s key could not be read.';
+COMMENT ON COLUMN ledger.snapshot.proves_absence IS 'False if the list moved while it was read, or an item''s key could not be read.';
 COMMENT ON COLUMN ledger.snapshot.consistency IS 'point: one moment; window: a span; drifted: it moved.';
 COMMENT ON COLUMN ledger.snapshot.digest IS 'SHA-256 over the folded list, for replay.';
 COMMENT ON COLUMN ledger.snapshot.reason IS 'Why it is quarantined.';

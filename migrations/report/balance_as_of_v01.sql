@@ -30,7 +30,8 @@ BEGIN ATOMIC
                 WHEN p_at > statement_timestamp() THEN 'future'
                 WHEN w.watched = 0 THEN 'not_watched'
                 WHEN w.answered < w.watched THEN 'never_observed'
-                WHEN u.positions > 0 OR (v.positions = 0 AND NOT w.proves_absence) THEN 'unreadable'
+                WHEN u.positions > 0 THEN 'unreadable'
+                WHEN v.positions = 0 AND NOT w.proves_absence THEN CASE WHEN w.drifted THEN 'drifted' ELSE 'unreadable' END
             END AS reason,
             -- A position nobody could read belongs to the sum: without it there is no sum.
             CASE WHEN v.amounts = v.positions AND u.positions = 0 THEN v.amount END AS amount,
@@ -45,6 +46,7 @@ BEGIN ATOMIC
                 count(c.snapshot_at) AS answered,
                 bool_or(c.status = 'stale') AS stale,
                 bool_and(c.proves_absence) AS proves_absence,
+                bool_or(c.consistency = 'drifted') AS drifted,
                 min(c.snapshot_at) AS snapshot_at
             FROM ledger.r_coverage_as_of(p_at) c
             WHERE c.source = p_source
@@ -106,5 +108,5 @@ COMMENT ON FUNCTION report.balance_as_of(text, text, text, timestamptz) IS
 'The balance of one asset at one address at p_at: exactly one row, always. p_address and p_asset_ref are compared exactly, so they must be in canonical form (as report.coverage and report.assets show them). For okx_runes only the watch whose scope is p_asset_ref counts.
 amount: sum over all positions, integer base units; 0 only when absence is proved; NULL when unknown or when the amount of a position is unknown. quantity: amount × 10^-decimals, exact; NULL when decimals are not reported or disagree.
 answer: held; absent: a complete crawl proved it; unknown.
-reason: why it is unknown: future; not_watched (also an address nobody watches); never_observed; unreadable (it is listed but could not be read, or an item without a readable key may be it). Also unreadable beside held when one position could not be read and so amount is NULL. Else NULL.
+reason: why it is unknown: future; not_watched (also an address nobody watches); never_observed; unreadable (it is listed but could not be read, or an item without a readable key may be it); drifted (it was not listed, but the list moved while it was read). Also unreadable beside held when one position could not be read and so amount is NULL. Else NULL.
 status: fresh or stale by the age of the snapshot; carried: a position''s last known value stands in; NULL without a snapshot. snapshot_at: the snapshot that speaks for p_at; NULL: none.';

@@ -64,7 +64,7 @@ LEFT JOIN LATERAL (
                 AND s.state = 'published'
                 AND s.snapshot_at < e.changed_at
                 AND CASE WHEN e.opens THEN v.open_reason IN ('appeared', 'changed') ELSE v.close_reason = 'absent' END
-                -- A list with an item nobody could name did not show that this one was absent.
+                -- A list that moved, or with an item nobody could name, did not show that this one was absent.
                 AND (s.proves_absence OR NOT e.opens OR v.open_reason <> 'appeared')
                 -- While it was carried nobody saw it: the last look is the one before.
                 AND NOT EXISTS (
@@ -102,7 +102,7 @@ LEFT JOIN LATERAL (
                 AND p.watched_from <= e.changed_at
                 AND (p.watched_to > e.changed_at OR p.watched_to IS NULL)
                 AND CASE WHEN e.opens THEN v.open_reason IN ('appeared', 'changed') ELSE v.close_reason = 'absent' END
-                -- A list with an item nobody could name did not show that this one was absent.
+                -- A list that moved, or with an item nobody could name, did not show that this one was absent.
                 AND (s.proves_absence OR NOT e.opens OR v.open_reason <> 'appeared')
                 -- While it was carried nobody saw it: the last look is the one before.
                 AND NOT EXISTS (

@@ -82,7 +82,7 @@ COMMENT ON COLUMN ledger.r_snapshot.pages IS 'Pages it was folded from.';
 COMMENT ON COLUMN ledger.r_snapshot.holdings IS 'Holdings listed and readable.';
 COMMENT ON COLUMN ledger.r_snapshot.unreadable IS 'Items listed but unreadable.';
 COMMENT ON COLUMN ledger.r_snapshot.missing IS 'Known holdings it did not list.';
-COMMENT ON COLUMN ledger.r_snapshot.proves_absence IS 'False if an item''s key could not be read.';
+COMMENT ON COLUMN ledger.r_snapshot.proves_absence IS 'False if the list moved while it was read, or an item''s key could not be read.';
 COMMENT ON COLUMN ledger.r_snapshot.consistency IS 'point, window or drifted.';
 COMMENT ON COLUMN ledger.r_snapshot.digest IS 'SHA-256 over the folded list.';
 COMMENT ON COLUMN ledger.r_snapshot.reason IS 'Why it is quarantined.';
@@ -115,7 +115,7 @@ COMMENT ON COLUMN ledger.r_kept_snapshot.first_page_at IS 'When its first page w
 COMMENT ON COLUMN ledger.r_kept_snapshot.last_page_at IS 'When its last page was fetched.';
 COMMENT ON COLUMN ledger.r_kept_snapshot.holdings IS 'Holdings listed and readable.';
 COMMENT ON COLUMN ledger.r_kept_snapshot.unreadable IS 'Items listed but unreadable.';
-COMMENT ON COLUMN ledger.r_kept_snapshot.proves_absence IS 'False if an item''s key could not be read.';
+COMMENT ON COLUMN ledger.r_kept_snapshot.proves_absence IS 'False if the list moved while it was read, or an item''s key could not be read.';
 COMMENT ON COLUMN ledger.r_kept_snapshot.consistency IS 'point, window or drifted.';
 COMMENT ON COLUMN ledger.r_kept_snapshot.resolved_at IS 'When the quarantine ended.';
 
@@ -143,7 +143,7 @@ COMMENT ON COLUMN ledger.r_run.first_lags IS 'Microseconds from each first page 
 COMMENT ON COLUMN ledger.r_run.last_lags IS 'Microseconds from each last page to its instant.';
 COMMENT ON COLUMN ledger.r_run.holdings IS 'Holdings listed and readable.';
 COMMENT ON COLUMN ledger.r_run.unreadable IS 'Items listed but unreadable.';
-COMMENT ON COLUMN ledger.r_run.proves_absence IS 'False if an item''s key could not be read.';
+COMMENT ON COLUMN ledger.r_run.proves_absence IS 'False if the list moved while it was read, or an item''s key could not be read.';
 COMMENT ON COLUMN ledger.r_run.consistency IS 'point, window or drifted.';
 
 CREATE VIEW ledger.r_version AS

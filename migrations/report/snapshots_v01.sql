@@ -45,7 +45,7 @@ COMMENT ON COLUMN report.snapshots.pages IS 'Pages it was folded from.';
 COMMENT ON COLUMN report.snapshots.holdings IS 'Holdings listed and readable.';
 COMMENT ON COLUMN report.snapshots.unreadable IS 'Items listed but unreadable.';
 COMMENT ON COLUMN report.snapshots.missing IS 'Known holdings it did not list.';
-COMMENT ON COLUMN report.snapshots.proves_absence IS 'False if the key of an item could not be read: then nothing unlisted counts as gone.';
+COMMENT ON COLUMN report.snapshots.proves_absence IS 'False if the list moved while it was read, or the key of an item could not be read: then it does not show alone that anything is absent.';
 COMMENT ON COLUMN report.snapshots.consistency IS 'point: one moment; window: a longer span; drifted: the list moved while it was read.';
 COMMENT ON COLUMN report.snapshots.reason IS 'Why it is quarantined; NULL: it is not.';
 COMMENT ON COLUMN report.snapshots.resolution IS 'How the quarantine ended; NULL: it has not, or there was none.';

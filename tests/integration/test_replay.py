@@ -316,7 +316,7 @@ def test_after_a_prune_later_rows_are_still_compared(stage: Stage, column: str) 
         aged=aged,
     )
 
-    assert "version" in _kinds(replay_stage(stage, "algorand"))
+    assert "version" in _kinds(replay_stage(stage))
 
 
 def test_the_command_says_so_in_its_exit_code(stage: Stage) -> None:

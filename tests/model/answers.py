@@ -4,7 +4,8 @@ from datetime import datetime
 from decimal import Decimal, localcontext
 from typing import NamedTuple
 
-from tests.model.oracle import Belief, Held, Key, Period, Story
+from tests.model.lists import Key
+from tests.model.oracle import Belief, Held, Period, Story
 
 
 class CoverageAnswer(NamedTuple):
@@ -109,8 +110,9 @@ def balance(story: Story | None, asset_ref: str, at: datetime, now: datetime) ->
     unread = any(key[0] == asset_ref for key in belief.unknown)
     if positions:
         return _sum_up(positions, covered, unread=unread)
-    if unread or not belief.source_list.proves:
-        return BalanceAnswer(None, None, "unknown", "unreadable", covered.status, belief.at)
+    if unread or not belief.source_list.proves_absence:
+        reason = "drifted" if belief.source_list.drifted and not unread else "unreadable"
+        return BalanceAnswer(None, None, "unknown", reason, covered.status, belief.at)
     return BalanceAnswer(0, Decimal(0), "absent", None, covered.status, belief.at)
 
 

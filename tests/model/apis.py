@@ -1,9 +1,8 @@
-"""Four APIs in memory, where the program has its HTTP client: they list a small world and may lie about it.
+"""Five APIs in memory, where the program has its HTTP client: they list a small world and may lie about it.
 
 Every page is remembered by its bytes, so that the raw log says which rows a crawl was told.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -11,72 +10,19 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import parse_qs, unquote
 
-import base58
-
 from indexer.client import Answer, Exchange
 from indexer.records import Question, Request
 from indexer.sources.base import Source
-from indexer.sources.solana_das_asset import rank
-from tests.model.oracle import Content, Key
+from tests.model import rows as wording
+from tests.model.lists import Content, Key, Row, Served
+from tests.model.rows import DIVISIBILITY, KEYS
+from tests.model.weather import DRIFTS, FAIR, Lie, Weather, repeat, repeat_at_edges, shift
 
 #: source, address, scope
 WatchKey = tuple[str, str, str]
 
-RUNES = ("840000:1", "840000:22")
-DIVISIBILITY = {"840000:1": 2, "840000:22": 0}
-
-_MINTS = sorted(
-    (base58.b58encode(hashlib.sha256(b"mint %d" % number).digest()).decode() for number in range(12)),
-    key=rank,
-)
-
-#: Everything that can be held at a watch of a source (and scope), in the order in which its API lists.
-KEYS: Mapping[str, Sequence[Key]] = {
-    "algorand": [(str(number), "") for number in range(101, 113)],
-    "hedera": [(f"0.0.{token}", str(serial)) for token in (501, 502, 503) for serial in (1, 2, 3, 4)],
-    "solana_das": [(mint, "") for mint in _MINTS],
-    "okx_runes": [("", f"{number:064x}:{number % 3}") for number in range(1, 13)],
-}
-
-
 #: Blocks between two rounds of crawls: more than pages are asked for in one.
 BLOCKS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One listed item. No key: nobody can tell which holding it is. No content: it cannot be read."""
-
-    key: Key | None
-    content: Content | None
-    #: Only where one list speaks of several addresses.
-    address: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What one answer said."""
-
-    rows: tuple[Row, ...]
-    height: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Lie:
-    """How an API lists something else than the truth. Numbers are places in ``KEYS``."""
-
-    hidden: frozenset[int] = frozenset()
-    unreadable: frozenset[int] = frozenset()
-    nameless: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """An answer that is no page: at which request of a list, and what comes instead."""
-
-    request: int
-    #: unavailable, nonsense or cursor_lost.
-    kind: str
 
 
 @dataclass
@@ -86,19 +32,15 @@ class World:
     page_size: int = 4
     holdings: dict[WatchKey, dict[int, Content]] = field(default_factory=dict)
     lies: dict[WatchKey, Lie] = field(default_factory=dict)
-    trouble: Trouble | None = None
+    weather: Weather = FAIR
     height: int = 1_000
-    #: How many blocks behind the node is that answers.
-    lag: int = 0
-    #: The chain goes on while a list is paged.
-    moving: bool = False
     served: dict[bytes, Served] = field(default_factory=dict)
     _asked: dict[str, int] = field(default_factory=dict)
 
     def begin_again(self, page_size: int) -> None:
         """A new world, of which nothing is known."""
         self.page_size = page_size
-        self.holdings, self.lies, self.trouble, self.moving = {}, {}, None, False
+        self.holdings, self.lies, self.weather = {}, {}, FAIR
         self.height, self.served = 1_000, {}
 
     def begin_round(self) -> None:
@@ -123,24 +65,46 @@ class World:
 
     def read_height(self, asker: str) -> int:
         """Chain height as the node sees it: it depends on nobody else who asks at the same time."""
-        return self.height - self.lag + (self._asked[asker] if self.moving else 0)
+        weather, asked = self.weather, self._asked[asker]
+        behind = weather.lag + self.is_other_node("algorand", asker, "heights")
+        return self.height - behind + (asked if weather.moving else 0)
+
+    def drifts(self, source: str) -> str:
+        """How the lists of this source move."""
+        drift, kinds = self.weather.drift, DRIFTS[source]
+        return kinds[drift.kind % len(kinds)] if drift and kinds else ""
+
+    def is_other_node(self, source: str, asker: str, kind: str) -> bool:
+        """Whether another node answers, where nodes differ in this."""
+        drift, asked = self.weather.drift, self._asked[asker]
+        return (
+            drift is not None
+            and self.drifts(source) == kind != ""
+            and asked % 2 == 0
+            and asked <= drift.turns
+        )
 
     def next_trouble(self, asker: str) -> str | None:
         """What is wrong with the next answer to this asker, None: nothing."""
         self._asked[asker] = self._asked.get(asker, 0) + 1
-        if self.trouble is not None and self.trouble.request == self._asked[asker]:
-            return self.trouble.kind
+        trouble = self.weather.trouble
+        if trouble is not None and trouble.request == self._asked[asker]:
+            return trouble.kind
         return None
 
-    def tell(self, body: object, rows: Sequence[Row], height: int | None = None) -> bytes:
+    def tell(self, body: object, served: Served) -> bytes:
         """The bytes of a page, remembered."""
         data = json.dumps(body, separators=(",", ":")).encode()
-        self.served[data] = Served(tuple(rows), height)
+        self.served[data] = served
         return data
 
     def recall(self, body: bytes) -> Served:
         """What the page with these exact bytes said."""
         return self.served[body]
+
+
+#: Behind the cursor of a page that comes again.
+_ONCE_MORE = "!"
 
 
 class _Lister(Protocol):
@@ -178,6 +142,17 @@ class ModelClient:
             case "solana_das":
                 call = json.loads(asked["call"])["params"]
                 return self._guarded(call[0], call[5], self._list_solana)
+            case "loopring":
+                return self._answer_loopring(asked)
+        return self._answer_runes(path, asked)
+
+    def _answer_loopring(self, asked: Mapping[str, str]) -> tuple[int, bytes]:
+        if "owner" in asked:
+            return self._find_account(asked["owner"])
+        after = None if asked["offset"] == "0" else asked["offset"]
+        return self._guarded(asked["accountId"], after, self._list_loopring)
+
+    def _answer_runes(self, path: str, asked: Mapping[str, str]) -> tuple[int, bytes]:
         if path.endswith("/detail"):
             return 200, self._detail(asked["runesId"])
         addresses, after = asked["walletAddresses"], asked.get("cursor")
@@ -200,16 +175,17 @@ class ModelClient:
         first = [row for row in rows if row.key is None] if after is None else []
         rest = [row for row in named if after is None or order[row.key or after] > order[after]]
         size = self._world.page_size
-        return rest[:size] + first, len(rest) > size
+        before = named[: len(named) - len(rest)]
+        return repeat(self._world.drifts(self._source), before) + rest[:size] + first, len(rest) > size
 
     def _list_algorand(self, address: str, after: str | None) -> bytes:
         watch = ("algorand", address, "")
         rows, more = self._page(self._world.list_rows(watch), (after, "") if after else None)
         height = self._world.read_height(address)
-        answer = {"asset-holdings": [_algorand_row(row) for row in rows], "round": height}
+        answer = {"asset-holdings": [wording.algorand_row(row) for row in rows], "round": height}
         if more:
             answer["next-token"] = _last_key(rows)[0]
-        return self._world.tell(answer, rows, height)
+        return self._world.tell(answer, Served(tuple(rows), height))
 
     def _list_hedera(self, address: str, after: str | None) -> bytes:
         start = (after.split("/")[0], after.split("/")[1]) if after else None
@@ -219,18 +195,18 @@ class ModelClient:
             token, serial = _last_key(rows)
             link = f"/api/v1/accounts/{address}/nfts?limit=100&order=asc&token.id=gte:{token}"
             link += f"&serialnumber=gt:{serial}"
-        answer = {"nfts": [_hedera_row(address, row) for row in rows], "links": {"next": link}}
-        return self._world.tell(answer, rows)
+        answer = {"nfts": [wording.hedera_row(address, row) for row in rows], "links": {"next": link}}
+        return self._world.tell(answer, Served(tuple(rows)))
 
     def _list_solana(self, owner: str, after: str | None) -> bytes:
         listed = self._world.list_rows(("solana_das", owner, ""))
         rows, _ = self._page(listed, (after, "") if after else None)
         if all(row.key is None for row in rows):
             rows = []  # with no id on a page nobody could go on from it
-        items = [_solana_row(owner, row) for row in rows if row.key is None or row.content is not None]
+        items = [wording.solana_row(owner, row) for row in rows if row.key is None or row.content is not None]
         errors = [{"id": row.key[0], "error": "?"} for row in rows if row.key and row.content is None]
         result = {"total": len(rows), "limit": 1000, "items": items, "errors": errors}
-        return self._world.tell({"jsonrpc": "2.0", "id": 1, "result": result}, rows)
+        return self._world.tell({"jsonrpc": "2.0", "id": 1, "result": result}, Served(tuple(rows)))
 
     def _list_runes(self, asker: str, after: str | None) -> bytes:
         """One list over all asked addresses; the cursor names the last row, so that no row shifts."""
@@ -240,12 +216,21 @@ class ModelClient:
             for place, address in enumerate(addresses.split(","))
             for number, row in self._number_rows(("okx_runes", address, rune))
         ]
-        rest = [pair for pair in rows if after is None or pair[0] > after]
-        page = rest[: self._world.page_size]
-        cursor = page[-1][0] if len(rest) > len(page) else ""
-        told = [row for _, row in page]
-        data = {"cursor": cursor, "items": [_rune_row(rune, row) for row in told]}
-        return self._world.tell({"code": 0, "data": data, "msg": ""}, told)
+        told, cursor = self._page_runes(rows, after)
+        data = {"cursor": cursor, "items": [wording.rune_row(rune, row) for row in told]}
+        return self._world.tell({"code": 0, "data": data, "msg": ""}, Served(tuple(told)))
+
+    def _page_runes(self, rows: Sequence[tuple[str, Row]], after: str | None) -> tuple[list[Row], str]:
+        """The next rows, and the cursor behind them; at last a page may come again as a whole."""
+        before = [row for place, row in rows if after is not None and place <= after.rstrip(_ONCE_MORE)]
+        rest, size = rows[len(before) :], self._world.page_size
+        if after is not None and after.endswith(_ONCE_MORE):
+            return before[-size:], ""
+        page = [row for _, row in rest[:size]]
+        cursor = rest[size - 1][0] if len(rest) > size else ""
+        if not cursor and page and self._world.drifts("okx_runes") == "page":
+            cursor = rest[-1][0] + _ONCE_MORE
+        return repeat(self._world.drifts(self._source), before) + page, cursor
 
     def _number_rows(self, watch: WatchKey) -> list[tuple[int, Row]]:
         """Rows with their place among everything that can be held; nameless ones come after that."""
@@ -255,6 +240,30 @@ class ModelClient:
         return [(order.index(row.key[1]), row) for row in rows if row.key is not None] + [
             (50 + number, row) for number, row in enumerate(nameless)
         ]
+
+    def _find_account(self, owner: str) -> tuple[int, bytes]:
+        """Who holds nothing has no account."""
+        if not self._world.list_rows(("loopring", owner, "")):
+            missing = {"resultInfo": {"code": 101002, "message": "user not found"}}
+            return 400, self._world.tell(missing, Served(()))
+        return 200, json.dumps({"owner": owner, "accountId": _number_account(owner)}).encode()
+
+    def _list_loopring(self, account: str, after: str | None) -> bytes:
+        """Paged by offset, so that rows shift when others come or go before them."""
+        owners = [address for source, address, _ in self._world.holdings if source == "loopring"]
+        (owner,) = {one for one in owners if str(_number_account(one)) == account}
+        kind = self._world.drifts("loopring")
+        listed = self._world.list_rows(("loopring", owner, ""))
+        rows = shift(kind, listed, other=self._world.is_other_node("loopring", account, kind))
+        rows = repeat_at_edges(kind, rows, self._world.page_size)
+        start = int(after or 0)
+        page = rows[start : start + self._world.page_size]
+        held = tuple(row for row in page if row.content is None or row.content.amount != 0)
+        total = len(rows) if page else 0
+        answer = {"totalNum": total, "data": [wording.loopring_row(int(account), row) for row in page]}
+        return self._world.tell(
+            answer, Served(held, total=total if page else None, empty_rows=len(page) - len(held))
+        )
 
     def _detail(self, rune: str) -> bytes:
         found = {"runesId": rune, "divisibility": DIVISIBILITY[rune], "name": "MODEL", "symbol": "M"}
@@ -272,50 +281,6 @@ def _hedera_after(asked: Mapping[str, str]) -> str | None:
     return token + "/" + re.sub("^gt:", "", unquote(asked["serialnumber"]))
 
 
-def _algorand_row(row: Row) -> dict[str, object]:
-    if row.key is None:
-        return {"asset-holding": {"amount": 1, "asset-id": "?", "is-frozen": False}}
-    content = row.content or Content(None, frozen=False)
-    holding = {"amount": content.amount, "asset-id": int(row.key[0]), "is-frozen": content.frozen}
-    if row.content is None:
-        return {"asset-holding": holding | {"amount": "many"}}
-    if content.decimals is None:
-        return {"asset-holding": holding}
-    return {"asset-holding": holding, "asset-params": {"decimals": content.decimals, "total": 1}}
-
-
-def _hedera_row(account: str, row: Row) -> dict[str, object]:
-    token, serial = row.key or ("0.0.500", "0")
-    return {
-        "account_id": account,
-        "token_id": token,
-        "serial_number": int(serial) if row.key else "?",
-        "deleted": False if row.content or row.key is None else "?",
-        "spender": row.content.delegate if row.content else None,
-    }
-
-
-def _solana_row(owner: str, row: Row) -> dict[str, object]:
-    content = row.content or Content(1)
-    ownership = {"owner": owner, "ownership_model": "token", "frozen": content.frozen}
-    return {
-        "id": row.key[0] if row.key else "?",
-        "burnt": False,
-        "ownership": ownership | {"delegate": content.delegate},
-        "token_info": {"balance": content.amount, "decimals": content.decimals},
-    }
-
-
-def _rune_row(rune: str, row: Row) -> dict[str, object]:
-    """Amounts are display units: with the divisibility's fraction digits."""
-    output = row.key[1] if row.key else "?:0"
-    amount = row.content.amount if row.content else None
-    digits = DIVISIBILITY[rune]
-    whole = None if amount is None else f"{amount // 10**digits}.{amount % 10**digits:0{digits}d}"
-    return {
-        "tickerId": rune,
-        "ownerAddress": row.address,
-        "utxoTxHash": output.split(":")[0],
-        "utxoVout": int(output.split(":")[1]),
-        "amount": whole.rstrip(".") if whole and digits else str(amount) if amount is not None else "?",
-    }
+def _number_account(owner: str) -> int:
+    """The account number of an address."""
+    return int(owner[2:9], 16) + 1

@@ -13,11 +13,13 @@ from indexer.errors import ClockWentBack, UsageError
 from indexer.store.crawls import Claim
 from indexer.store.passes import Selected
 from tests.model import questions
-from tests.model.apis import KEYS, Lie, Trouble, WatchKey
+from tests.model.apis import WatchKey
 from tests.model.oracle import Guard, Period, Story
 from tests.model.questions import Rows
 from tests.model.rig import Ended, Rig, Spoken
+from tests.model.rows import KEYS
 from tests.model.watches import Layout, make_content, name_watches, next_month
+from tests.model.weather import FAIR, Lie, Weather
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -25,6 +27,9 @@ MINUTE = timedelta(minutes=1)
 #: What a life begins with unless it says otherwise.
 FRESH_FOR = timedelta(hours=3)
 CAREFUL = Guard(min_holdings=5, max_shrink=0.5, confirm_after=timedelta(minutes=10), max_unreadable=0.2)
+
+#: A list that moved, or is of the past, is asked for so often once more before anything is made of it.
+ASKED_AGAIN = 2
 
 #: (watch, place, amount or None to remove, a second fact)
 Edit = tuple[int, int, int | None, bool]
@@ -89,18 +94,16 @@ class Life:
         if lie is not None:
             self.rig.world.lies.update(dict.fromkeys(self._choose(which), lie))
 
-    def crawl(
-        self, which: Collection[int], *, trouble: Trouble | None = None, moving: bool = False, lag: int = 0
-    ) -> None:
+    def crawl(self, which: Collection[int], weather: Weather = FAIR) -> None:
         """Crawl these watches, as far as they are watched; what lies there unfinished is taken up."""
         chosen = self._choose(which)
         if chosen:
-            self.rig.world.trouble, self.rig.world.moving, self.rig.world.lag = trouble, moving, lag
+            self.rig.world.weather = weather
             # Longer than a broken walk waits before it is resumed.
             self.pass_time(31 * SECOND)
             self._queue(chosen)
             self._work(chosen)
-            self.rig.world.trouble, self.rig.world.moving, self.rig.world.lag = None, False, 0
+            self.rig.world.weather = FAIR
 
     def crawl_overtaken(self, which: int, edits: Iterable[Edit]) -> None:
         """A worker sleeps on its claim, another one takes over; then the sleeper wakes up."""
@@ -186,7 +189,7 @@ class Life:
         assert broken == [], broken
 
     def _ask_balances(self, chance: random.Random, ats: Sequence[datetime], now: datetime) -> None:
-        asked = {(self.watches[0][0], self.addresses[0], "999999", now)}
+        asked = {(source, address, "999999", now) for source, address, _ in self.watches}
         for at in ats[:3]:
             source, address, scope = chance.choice(self.watches)
             asked.add((source, address, KEYS[source][chance.randrange(12)][0] or scope, at))
@@ -272,7 +275,12 @@ class Life:
         assert period is not None, "a list was published for a watch that is not watched"
         assert one.judged_at > _latest(period), "an instant is not later than what was known"
         assert one.judged_at >= found.last_page_at >= found.first_page_at
-        self.tally["of the past"] += found.lags_behind(period.height)
+        lags = found.lags_behind(period.height)
+        assert one.restarts == ASKED_AGAIN or not (lags or found.drifted), (
+            "it should have been asked for again"
+        )
+        self.tally["of the past"] += lags
+        self.tally["drifted"] += found.drifted
         expected = story.judge(found, one.judged_at, self.guard, FRESH_FOR, outage=outage)
         told = f"{watch}: expected {expected}, got {ended.verdict} ({one.state}) for {found}"
         assert ended.verdict == expected, told

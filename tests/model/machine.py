@@ -8,16 +8,17 @@ from datetime import timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.model.apis import Lie, Trouble
 from tests.model.life import CAREFUL, MINUTE, SECOND, Edit, Life
 from tests.model.rig import Rig
 from tests.model.watches import Layout
+from tests.model.weather import Drift, Lie, Trouble, Weather
 
 LAYOUTS: Sequence[Layout] = (
     (("algorand", 4),),
     (("solana_das", 3), ("hedera", 1)),
     (("okx_runes", 4),),
-    (("algorand", 1), ("hedera", 1), ("solana_das", 1), ("okx_runes", 1)),
+    (("loopring", 3), ("algorand", 1)),
+    (("loopring", 1), ("hedera", 1), ("algorand", 1), ("okx_runes", 1)),
 )
 
 AMOUNTS = (0, 1, 5, 250, 2**63 - 1)
@@ -28,6 +29,7 @@ STEPS_BACK = (7 * SECOND, 43 * SECOND, 3 * MINUTE + 17 * SECOND)
 
 WATCH = st.integers(0, 3)
 SOME = st.frozensets(WATCH, min_size=1)
+MOST = st.frozensets(WATCH, min_size=3)
 PLACES = st.integers(0, 11)
 NOWHERE: frozenset[int] = frozenset()
 EVERYWHERE = frozenset(range(12))
@@ -43,6 +45,8 @@ LIES = st.builds(
     nameless=st.sampled_from((0, 0, 0, 1)),
 )
 TROUBLES = st.builds(Trouble, st.integers(1, 3), st.sampled_from(("unavailable", "nonsense", "cursor_lost")))
+#: Until the second try, or for good.
+DRIFTS = st.builds(Drift, st.integers(0, 5), st.sampled_from((100, 100, 3)))
 
 
 class RandomLife(RuleBasedStateMachine):
@@ -64,7 +68,7 @@ class RandomLife(RuleBasedStateMachine):
         layout=st.sampled_from(LAYOUTS),
         full=st.sampled_from((0, 2, 7, 12)),
         tolerant=st.booleans(),
-        page_size=st.sampled_from((3, 20)),
+        page_size=st.sampled_from((3, 4, 20)),
     )
     def begin(self, layout: Layout, full: int, tolerant: bool, page_size: int) -> None:
         """New addresses that hold something, or nothing."""
@@ -75,7 +79,7 @@ class RandomLife(RuleBasedStateMachine):
     def crawl(self, which: frozenset[int], edits: Sequence[Edit], moving: bool) -> None:
         """Owners trade, or do not; the crawl is as it should be."""
         self.life.edit(edits)
-        self.life.crawl(which, moving=moving)
+        self.life.crawl(which, Weather(moving=moving))
 
     @rule(which=SOME, times=st.integers(2, 4), fold=st.booleans())
     def crawl_again_and_again(self, which: frozenset[int], times: int, fold: bool) -> None:
@@ -111,14 +115,29 @@ class RandomLife(RuleBasedStateMachine):
     def crawl_a_node_that_lags(self, which: frozenset[int], lie: Lie, lag: int, moving: bool) -> None:
         """It has not seen the last blocks, nor what they changed."""
         self.life.lie(which, lie)
-        self.life.crawl(which, moving=moving, lag=lag)
+        self.life.crawl(which, Weather(moving=moving, lag=lag))
+        self.life.lie(which, None)
+
+    @rule(
+        which=SOME, drift=DRIFTS, lie=st.one_of(st.just(Lie()), LIES), sold=st.frozensets(PLACES, max_size=3)
+    )
+    def crawl_a_list_that_moves(
+        self, which: frozenset[int], drift: Drift, lie: Lie, sold: frozenset[int]
+    ) -> None:
+        """Rows come, go or change places between two pages of a list that is long enough for it."""
+        self.life.put_on_watchlist(range(4))
+        self.life.edit([(watch, place, 5, False) for watch in which for place in range(7)])
+        self.life.crawl(which)
+        self.life.edit([(watch, place, None, False) for watch in which for place in sold])
+        self.life.lie(which, lie)
+        self.life.crawl(which, Weather(drift=drift))
         self.life.lie(which, None)
 
     @rule(which=SOME, trouble=TROUBLES, edits=EDITS)
     def crawl_in_trouble(self, which: frozenset[int], trouble: Trouble, edits: Sequence[Edit]) -> None:
         """The walk breaks off or begins again; what was committed waits to be resumed."""
         self.life.edit(edits)
-        self.life.crawl(which, trouble=trouble)
+        self.life.crawl(which, Weather(trouble))
 
     @rule(which=WATCH, edits=EDITS)
     def crawl_overtaken(self, which: int, edits: Sequence[Edit]) -> None:
@@ -135,11 +154,15 @@ class RandomLife(RuleBasedStateMachine):
         """History only goes forward all the same."""
         self.life.step_back(span)
 
-    @rule(which=SOME, also_trade=EDITS)
-    def crawl_during_an_outage(self, which: frozenset[int], also_trade: Sequence[Edit]) -> None:
-        """The API answers in good order that nothing is there."""
-        self.life.edit(also_trade)
+    @rule(which=MOST, pause=st.sampled_from(JUMPS))
+    def crawl_during_an_outage(self, which: frozenset[int], pause: timedelta) -> None:
+        """The API answers in good order that nothing is there: to so many at once that nobody believes it."""
+        self.life.put_on_watchlist(range(4))
+        self.life.edit([(watch, place, 5, False) for watch in which for place in range(2)])
+        self.life.crawl(which)
         self.life.lie(which, Lie(hidden=EVERYWHERE))
+        self.life.crawl(which)
+        self.life.pass_time(pause)
         self.life.crawl(which)
         self.life.lie(which, None)
 

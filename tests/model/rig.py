@@ -25,9 +25,11 @@ from indexer.store import crawls, pages, passes, runs
 from indexer.store.crawls import Claim, Worker
 from indexer.store.passes import Selected
 from indexer.watchlist import WatchEntry
-from tests.model.apis import KEYS, ModelClient, Served, WatchKey, World
+from tests.model.apis import ModelClient, WatchKey, World
 from tests.model.clock import Clock
-from tests.model.oracle import Content, FullList, Guard, Key
+from tests.model.lists import FullList, fold
+from tests.model.oracle import Guard
+from tests.model.rows import KEYS
 
 Result = TypeVar("Result")
 
@@ -39,6 +41,8 @@ _SECRETS = {
     "INDEXER_SOURCES__OKX_RUNES__SECRET_KEY": "s",
     "INDEXER_SOURCES__OKX_RUNES__PASSPHRASE": "p",
     "INDEXER_SOURCES__SOLANA_DAS__API_KEY": "k",
+    "INDEXER_SOURCES__LOOPRING__API_KEY": "k",
+    "INDEXER_SOURCES__LOOPRING__BASE_URL": "http://127.0.0.1:9",
 }
 
 
@@ -65,6 +69,8 @@ class Spoken:
     judged_at: datetime
     first_page_at: datetime
     last_page_at: datetime
+    #: How often its crawl was begun again because the list moved.
+    restarts: int
 
 
 class Rig:
@@ -233,8 +239,10 @@ class Rig:
 
     def read_spoken(self, after: int) -> list[Spoken]:
         """Every verdict since, in the order in which they were spoken."""
-        query = b"""SELECT snapshot_id, watch_id, crawl_id, state, judged_at, first_page_at, last_page_at
-            FROM ledger.snapshot WHERE snapshot_id > %s ORDER BY snapshot_id"""
+        query = b"""SELECT s.snapshot_id, s.watch_id, s.crawl_id, s.state, s.judged_at, s.first_page_at,
+                s.last_page_at, c.drift_restarts AS restarts
+            FROM ledger.snapshot AS s JOIN ledger.crawl AS c USING (crawl_id)
+            WHERE s.snapshot_id > %s ORDER BY s.snapshot_id"""
         with self.reading.cursor(row_factory=class_row(Spoken)) as cursor:
             return cursor.execute(query, (after,)).fetchall()
 
@@ -269,7 +277,7 @@ class Rig:
         rows: list[TupleRow] = self.reading.execute(query, (crawl_id,)).fetchall()
         bodies = self._run(self._read_bodies(rows[0][2], crawl_id))
         told = [(self.world.recall(body), row[1]) for body, row in zip(bodies, rows, strict=True)]
-        return _fold(told, address if KEYS[source][0][0] == "" else "", (rows[0][3], rows[0][4]))
+        return fold(told, address if KEYS[source][0][0] == "" else "", (rows[0][3], rows[0][4]))
 
     async def _read_bodies(self, part_on: date, crawl_id: int) -> list[bytes]:
         async with self._database.connection() as connection:
@@ -284,27 +292,6 @@ def _read_config(folder: Path, url: str) -> Config:
     path = folder / "indexer.toml"
     path.write_text('watchlists = ["*.yaml"]\n')
     return config.load(path, _SECRETS | {"INDEXER_DATABASE__URL": url})
-
-
-def _fold(
-    told: Sequence[tuple[Served, datetime]], address: str, times: tuple[datetime, datetime]
-) -> FullList:
-    listed: dict[Key, Content | None] = {}
-    seen_at: dict[Key, datetime] = {}
-    nameless = 0
-    for served, fetched_at in told:
-        for row in served.rows:
-            if row.address != address:
-                continue
-            if row.key is None:
-                nameless += 1
-            else:
-                listed[row.key] = row.content
-                seen_at[row.key] = fetched_at
-    heights = [served.height for served, _ in told if served.height is not None]
-    one_moment = len(told) == 1 or len(set(heights)) == 1
-    stated = (heights[0], heights[-1]) if heights else None
-    return FullList(listed, nameless, seen_at, *times, "point" if one_moment else "window", stated)
 
 
 __all__ = ["Ended", "Rig", "Spoken"]

@@ -8,6 +8,7 @@ import psycopg
 from indexer.store import database, prune
 from tests.model.life import Life
 from tests.model.rig import Rig
+from tests.model.weather import Drift, Weather
 
 
 def test_a_prune_does_not_mind_tables_that_are_numbered(database_url: str) -> None:
@@ -36,3 +37,16 @@ def test_a_clock_that_stepped_back_costs_a_new_watch_one_crawl_only(rig: Rig) ->
     life.ask()
     life.end()
     assert (life.tally["silent failed"], life.tally["published"]) == (1, 1)
+
+
+def test_a_list_that_repeats_a_row_each_time_never_proves_an_absence(rig: Rig) -> None:
+    """Where the API counts rows, another one is missing: told again it is as incomplete."""
+    life = Life(rig, [("loopring", 1)], full=5, page_size=3)
+    life.edit([(0, place, 0, False) for place in (3, 4)])
+
+    for _ in range(3):
+        life.crawl([0], Weather(drift=Drift(kind=3, turns=100)))
+        life.ask()
+
+    life.end()
+    assert (life.tally["drifted"], life.tally["unchanged"]) == (3, 2)

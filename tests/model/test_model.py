@@ -71,6 +71,7 @@ WHAT_HAPPENS = frozenset(
         "ClockWentBack",
         "folded",
         "of the past",
+        "drifted",
     }
     | {"fresh", "stale", "carried", "not_watched", "never_observed", "future"}
     | {"held None", "absent None", "unknown unreadable", "unknown not_watched"}

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from indexer.simulator.addresses import make_address
-from tests.model.apis import DIVISIBILITY, RUNES, WatchKey
-from tests.model.oracle import Content
+from tests.model.apis import WatchKey
+from tests.model.lists import Content
+from tests.model.rows import DIVISIBILITY, RUNES
 
 #: Which watches a life has: sources, and how many of each.
 Layout = Sequence[tuple[str, int]]
@@ -27,6 +28,7 @@ def name_watches(layout: Sequence[tuple[str, int]]) -> list[WatchKey]:
     for source, count in layout:
         for place in range(count):
             address = make_address(source, 7, _born * 4 + (place // 2 if source == "okx_runes" else place))
+            address = address.lower() if source == "loopring" else address
             scope = RUNES[place % 2] if source == "okx_runes" else ""
             watches.append((source, address, scope))
     return watches
@@ -37,6 +39,8 @@ def make_content(watch: WatchKey, amount: int, *, fact: bool) -> Content:
     source, _, scope = watch
     if source == "hedera":
         return Content(1, 0, delegate="0.0.77" if fact else None)
+    if source == "loopring":
+        return Content(amount, 0)
     if source == "okx_runes":
         return Content(amount, DIVISIBILITY[scope])
     if source == "algorand":

@@ -82,7 +82,12 @@ snapshot: Final = Table(
     Column("holdings", Integer, nullable=False, comment="Holdings listed and readable."),
     Column("unreadable", Integer, nullable=False, comment="Items listed but unreadable."),
     Column("missing", Integer, nullable=False, comment="Known holdings it did not list."),
-    Column("proves_absence", Boolean, nullable=False, comment="False if an item's key could not be read."),
+    Column(
+        "proves_absence",
+        Boolean,
+        nullable=False,
+        comment="False if the list moved while it was read, or an item's key could not be read.",
+    ),
     Column(
         "consistency", Text, nullable=False, comment="point: one moment; window: a span; drifted: it moved."
     ),

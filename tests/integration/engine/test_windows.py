@@ -81,6 +81,10 @@ def test_a_list_that_never_stands_still_is_published_as_drifted(open_stage: Open
     assert outcomes(found) == {"published": 1}
     assert [row[3] for row in _crawls(stage)] == [0, 1, 2]
     assert stage.value("SELECT consistency FROM ledger.snapshot") == "drifted"
+    asked = "SELECT answer, reason FROM report.balance_as_of(%(source)s, %(address)s, 'never seen', now())"
+    (watch,) = stage.truth()
+    (never_seen,) = stage.rows(asked, source=watch[0], address=watch[1])
+    assert never_seen == {"answer": "unknown", "reason": "drifted"}
 
 
 def test_a_page_that_comes_again_with_a_new_cursor_is_a_loop(open_stage: OpenStage) -> None:

@@ -145,6 +145,15 @@ def test_an_item_without_a_key_proves_no_absence(world: World, watch: int) -> No
     assert ask(world, at(3), "0.0.8") == (5, "held", None, "fresh")
 
 
+def test_a_list_that_moved_proves_no_absence(world: World, watch: int) -> None:
+    """Between two pages a row can slip past the reader: never seen is not absent."""
+    world.version(watch, world.asset("0.0.8"), Span(at(1)), 5)
+    world.publish(watch, at(3), consistency="drifted", proves_absence=False)
+
+    assert ask(world, at(3), "0.0.7") == (None, "unknown", "drifted", "fresh")
+    assert ask(world, at(3), "0.0.8") == (5, "held", None, "fresh")
+
+
 def test_an_unstated_amount_is_held_and_null(world: World, watch: int) -> None:
     """Held without an amount is neither zero nor unknown whether held."""
     world.version(watch, world.asset("0.0.7"), Span(at(1)), None)
