@@ -28,6 +28,9 @@ _SAFE_QUERY: Final = re.compile(r"[A-Za-z0-9._:=&%,~-]{1,1000}")
 _PLACES: Final = frozenset({"token.id", "serialnumber"})
 _OPERATORS: Final = frozenset({"gt", "gte", "lt", "lte"})
 
+#: How a query of our own begins.
+_PROBE: Final = "serialnumber=gt:"
+
 #: Where a row stands in the list: shard, realm and number of its token, then its serial number.
 _Position = tuple[int, int, int, int]
 
@@ -246,8 +249,8 @@ def _find_next(
 ) -> Cursor | None:
     """The query of links.next, nothing of its host and path, and nothing dropped from it."""
     if link is None:
-        # A full page has a link, even where nothing follows: without it the list was cut off here.
-        return _follow(last) if rows >= FULL_PAGE and last is not None else None
+        # A full page has a link, even where nothing follows: without it the list may be cut off here.
+        return _probe(last) if rows >= FULL_PAGE and last is not None else None
     query = link.partition("?")[2]
     if _SAFE_QUERY.fullmatch(query) is None or not re.search(r"(?:^|&)token\.id=", query):
         raise BadPage(f"{_WHAT}: `links.next` is no query we can ask")
@@ -264,11 +267,16 @@ def _find_next(
     return Cursor(query)
 
 
-def _follow(last: _Position) -> Cursor:
-    """The query for what comes after a row, as the server writes it."""
+def _probe(last: _Position) -> Cursor:
+    """Our own query for what comes after a row. A server begins its links with another name."""
     *token, serial = last
     entity = ".".join(map(str, token))
-    return Cursor(f"limit={FULL_PAGE}&order=asc&token.id=gte:{entity}&serialnumber=gt:{serial}")
+    return Cursor(f"{_PROBE}{serial}&token.id=gte:{entity}&limit={FULL_PAGE}&order=asc")
+
+
+def is_probe(cursor: Cursor | None) -> bool:
+    """Whether it is a question of our own, after a list that the server calls complete."""
+    return cursor is not None and cursor.startswith(_PROBE)
 
 
 @lru_cache(maxsize=1024)

@@ -253,6 +253,7 @@ def test_an_endless_body_costs_no_more_than_its_cap() -> None:
 def test_the_transport_itself_logs_no_url(caplog: pytest.LogCaptureFixture) -> None:
     """Even before any redactor: what the event loop says when it is debugged has no target in it."""
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="asyncio")  # whatever another test made of it
 
     async def run() -> None:
         world = World(source=PlainSource(key_in_path=True))

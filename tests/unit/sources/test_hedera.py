@@ -197,8 +197,21 @@ def test_a_full_page_is_never_the_end() -> None:
 
     full, shorter = parse(rows), parse(rows[:-1])
 
-    assert full.next_cursor == "limit=100&order=asc&token.id=gte:0.0.7001&serialnumber=gt:100"
+    assert full.next_cursor == "serialnumber=gt:100&token.id=gte:0.0.7001&limit=100&order=asc"
     assert shorter.next_cursor is None
+
+
+def test_a_server_that_knows_only_its_own_links_has_the_last_word() -> None:
+    """It refuses what we ask after the end it stated; whatever it lists there is read as ever."""
+    rows = [nft(serial=serial) for serial in range(1, 101)]
+    asked = Question(QUESTION.addresses, "", parse(rows).next_cursor)
+    unknown = b'{"_status": {"messages": [{"message": "Not found"}]}}'
+
+    assert [SOURCE.read_error(asked, status, unknown) for status in (400, 404)] == [None, None]
+    assert isinstance(SOURCE.read_error(asked, 500, unknown), ServerTrouble)
+    assert SOURCE.parse(asked, unknown) == SOURCE.parse(asked, b"no such file") == Page()
+    with pytest.raises(BadPage):
+        SOURCE.parse(asked, b'{"nfts": {}, "links": {"next": null}}')
 
 
 def test_a_full_page_without_a_link_is_not_cut() -> None:
