@@ -153,8 +153,10 @@ class Committer:
         while not self._may_begin(quiet):
             if self._is_worth_waiting():
                 self._stirred.clear()
+                # Not `wait_for`: before Python 3.12 it may swallow that we are cancelled.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stirred.wait(), _BRIEF_SECONDS if self._running else None)
+                    async with asyncio.timeout(_BRIEF_SECONDS if self._running else None):
+                        await self._stirred.wait()
                 quiet = 0
             else:
                 gathered = len(self._queue)
