@@ -241,7 +241,7 @@ class _Replayer:
         """The list of this watch as the pages state it, beside what is held by now."""
         watch = self._watch
         crawl = FinishedCrawl(
-            claim=judged.as_claimed(watch),
+            claim=judged.as_claimed(watch.watch_id, watch.address),
             source=self._source,
             config=self._config.sources[self._source.name],
             facts=judged.facts or {},

@@ -4,7 +4,7 @@ A release folds the same raw pages again, so what becomes history is exactly wha
 """
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import timedelta
 
 from indexer.config import Config
 from indexer.errors import BadPage, PublishTooSlow, UsageError
@@ -12,9 +12,7 @@ from indexer.lists import FinishedCrawl
 from indexer.publish import publish_lists
 from indexer.sources.base import Source
 from indexer.store import review, watching
-from indexer.store.crawls import Claim
 from indexer.store.database import Connection, Database
-from indexer.store.pages import Advanced
 from indexer.store.review import Quarantined
 
 
@@ -78,7 +76,7 @@ async def _publish(
         )
     source = sources[found.source_id]
     crawl = FinishedCrawl(
-        claim=_as_claimed(found, found.part_on),
+        claim=found.as_claimed(found.watch_id, found.address),
         source=source,
         config=config.sources[source.name],
         facts=found.facts or {},
@@ -86,7 +84,7 @@ async def _publish(
         rows=None,
         lead=lead,
     )
-    advanced = _as_advanced(found, source.name)
+    advanced = found.as_advanced(source.name)
     try:
         verdicts = await publish_lists(
             connection, [crawl], {found.crawl_id: advanced}, forced=frozenset({found.watch_id})
@@ -97,41 +95,3 @@ async def _publish(
         raise UsageError(
             f"{found.address} is not watched any more: put it on the watchlist and crawl it again."
         )
-
-
-def _as_claimed(found: Quarantined, part_on: date) -> Claim:
-    """The crawl as its worker held it, for this watch alone."""
-    return Claim(
-        crawl_id=found.crawl_id,
-        part_on=part_on,
-        lease_epoch=0,
-        scope=found.scope or "",
-        cursor=None,
-        pages=found.pages,
-        lookups=0,
-        facts=found.facts,
-        first_page_age=None,
-        last_page_age=None,
-        window_restarts=0,
-        drift_restarts=found.drift_restarts or 0,
-        cursor_restarts=0,
-        watches=[found.watch_id],
-        addresses=found.addresses or [found.address],
-        open=[True],
-        grown_window=None,
-    )
-
-
-def _as_advanced(found: Quarantined, source: str) -> Advanced:
-    """The crawl as its last page left it."""
-    return Advanced(
-        crawl_id=found.crawl_id,
-        first_page_at=found.first_page_at,
-        last_page_at=found.last_page_at,
-        height_from=found.height_from,
-        height_to=found.height_to,
-        pages=found.pages,
-        moved=bool(found.moved),
-        reported_total=found.reported_total,
-        source=source,
-    )

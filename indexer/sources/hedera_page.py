@@ -111,16 +111,30 @@ class _CutAnswer(msgspec.Struct, gc=False):
     links: _Links
 
 
+class _EdgeRow(msgspec.Struct, gc=False):
+    serial_number: int
+    token_id: str
+
+
 _CUT: Final = msgspec.json.Decoder(_CutAnswer)
+_EDGE: Final = msgspec.json.Decoder(_EdgeRow)
 
 
 def split_page(body: bytes) -> SplitPage | None:
     """The rows of a page, each as it stands in the bytes."""
     answer = read_usual(_CUT, body)
-    if answer is None or (answer.links.next is None and len(answer.nfts) >= FULL_PAGE):
+    if answer is None:
         return None
-    after = b'],"links":{"next":%b}}' % msgspec.json.encode(answer.links.next)
-    return SplitPage(list(map(bytes, answer.nfts)), b'{"nfts":[', after)
+    rows, link = list(map(bytes, answer.nfts)), answer.links.next
+    if link is None and len(rows) >= FULL_PAGE:
+        # Some of its rows would look like a page that ends the list: let them go on where it does.
+        last = read_usual(_EDGE, rows[-1])
+        entity = None if last is None else _read_entity(last.token_id)
+        if last is None or entity is None:
+            return None
+        link = f"?{_probe((*entity, last.serial_number))}"
+    after = b'],"links":{"next":%b}}' % msgspec.json.encode(link)
+    return SplitPage(rows, b'{"nfts":[', after)
 
 
 def _is_of(address: str, rows: list[_UsualRow]) -> bool:

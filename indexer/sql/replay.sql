@@ -42,7 +42,7 @@ ORDER BY w.source_id, a.address, w.scope
 -- What was judged of one watch, in order, with the crawl whose pages it was folded from and the witness it confirmed.
 SELECT s.snapshot_id, s.crawl_id, s.state, s.judged_at, s.resolution, s.first_page_at, s.last_page_at, s.pages,
        s.holdings, s.unreadable, s.missing, s.proves_absence, s.digest, s.reason,
-       c.part_on, c.facts, c.scope, c.moved, c.reported_total, c.height_from, c.height_to,
+       c.part_on, c.facts, c.scope, c.drift_restarts, c.moved, c.reported_total, c.height_from, c.height_to,
        c.part_on IS NOT NULL AND to_regclass('ledger.raw_page' || to_char(c.part_on, '_YYYYMM')) IS NOT NULL AS kept,
        asked.addresses,
        (SELECT w.snapshot_id

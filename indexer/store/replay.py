@@ -7,16 +7,15 @@ other rules would prove nothing. Nothing here commits.
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final, Literal
 
 from psycopg.rows import class_row
 
 from indexer.store import statements
-from indexer.store.crawls import Claim
 from indexer.store.database import Connection
 from indexer.store.history import Known, SnapshotRow
-from indexer.store.pages import Advanced
+from indexer.store.past import PastList
 from indexer.store.statements import Statements
 
 _SQL: Final = statements.load("replay")
@@ -65,73 +64,20 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """One recorded verdict on a list of one watch, and where its pages are."""
+class Judgement(PastList):
+    """A list that was judged, with what was found in it."""
 
-    snapshot_id: int
-    crawl_id: int
-    state: str
     judged_at: datetime
-    resolution: str | None
-    first_page_at: datetime
-    last_page_at: datetime
-    pages: int
     holdings: int
     unreadable: int
     missing: int
     proves_absence: bool
     digest: bytes
     reason: str | None
-    #: None when the crawl was pruned, like all facts about it.
-    part_on: date | None
-    facts: dict[str, str] | None
-    scope: str | None
-    moved: bool | None
-    reported_total: int | None
-    height_from: int | None
-    height_to: int | None
     #: Whether the pages can still be there.
     kept: bool
-    addresses: list[str] | None
     #: The disbelieved list that this one confirmed or released.
     witness: int | None
-
-    def as_claimed(self, watch: ReplayedWatch) -> Claim:
-        """Its crawl as a worker held it, for this watch alone."""
-        assert self.part_on is not None
-        return Claim(
-            crawl_id=self.crawl_id,
-            part_on=self.part_on,
-            lease_epoch=0,
-            scope=self.scope or "",
-            cursor=None,
-            pages=self.pages,
-            lookups=0,
-            facts=self.facts,
-            first_page_age=None,
-            last_page_age=None,
-            window_restarts=0,
-            drift_restarts=0,
-            cursor_restarts=0,
-            watches=[watch.watch_id],
-            addresses=self.addresses or [watch.address],
-            open=[True],
-            grown_window=None,
-        )
-
-    def as_advanced(self, source: str) -> Advanced:
-        """Its crawl as the last page left it."""
-        return Advanced(
-            crawl_id=self.crawl_id,
-            first_page_at=self.first_page_at,
-            last_page_at=self.last_page_at,
-            height_from=self.height_from,
-            height_to=self.height_to,
-            pages=self.pages,
-            moved=bool(self.moved),
-            source=source,
-            reported_total=self.reported_total,
-        )
 
     def as_known(self, watch_id: int, *, baseline: bool, proved: bool) -> Known:
         """What the fold must know of the watch before it; nothing is skipped because a digest is known."""

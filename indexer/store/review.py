@@ -1,39 +1,22 @@
 """A person's word on a list that was not believed. Nothing here commits."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
 
 from psycopg.rows import class_row
 
 from indexer.store import statements
 from indexer.store.database import Connection
+from indexer.store.past import PastList
 
 _SQL = statements.load("review")
 
 
 @dataclass(frozen=True, slots=True)
-class Quarantined:
+class Quarantined(PastList):
     """A disbelieved list, and what is needed to fold it again."""
 
-    snapshot_id: int
-    state: str
-    resolution: str | None
     watch_id: int
-    crawl_id: int
-    first_page_at: datetime
-    last_page_at: datetime
-    height_from: int | None
-    height_to: int | None
-    pages: int
-    #: None when the crawl was pruned.
-    part_on: date | None
-    facts: dict[str, str] | None
-    scope: str | None
-    drift_restarts: int | None
     source_id: str | None
-    moved: bool | None
-    reported_total: int | None
-    addresses: list[str] | None
     address: str
     #: A later list of the same watch was published.
     superseded: bool

@@ -37,7 +37,9 @@ class Book:
 
     @property
     def pages_per_account(self) -> int:
-        """Requests one account takes."""
+        """Requests one account takes. A mirror node's full page has a link, even where nothing follows."""
+        if self.shape == "hedera":
+            return self.holdings // self.page_size + 1
         return max(1, -(-self.holdings // self.page_size))
 
     @property
@@ -109,7 +111,7 @@ class Answers:
             self._shape.row(address, account, position, generation(self._round, account, position))
             for position in positions
         )
-        more = positions.stop < self._book.holdings
+        more = key.page + 1 < self._book.pages_per_account
         following = self._next_target(account, key.page + 1) if more else None
         return self._shape.page(rows, following, self._height).encode()
 

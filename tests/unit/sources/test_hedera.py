@@ -214,11 +214,22 @@ def test_a_server_that_knows_only_its_own_links_has_the_last_word() -> None:
         SOURCE.parse(asked, b'{"nfts": {}, "links": {"next": null}}')
 
 
-def test_a_full_page_without_a_link_is_not_cut() -> None:
-    """Some of its rows would look like a page that ends the list."""
-    body = json.dumps({"nfts": [nft(serial=serial) for serial in range(1, 101)], "links": {"next": None}})
+def test_some_rows_of_a_full_page_without_a_link_go_on_where_it_does() -> None:
+    """Else they would look like a page that ends the list."""
+    rows = [nft(serial=serial) for serial in range(1, 101)]
+    split = SOURCE.split(json.dumps({"nfts": rows, "links": {"next": None}}).encode())
 
-    assert SOURCE.split(body.encode()) is None
+    assert split is not None
+    some = SOURCE.parse(QUESTION, split.with_rows(split.rows[-2:]))
+    assert (len(some.holdings), some.next_cursor) == (2, parse(rows).next_cursor)
+
+
+@pytest.mark.parametrize("last", [nft("no token", 100), nft(serial="100"), {}])
+def test_a_full_page_without_a_link_that_ends_oddly_is_read_whole(last: dict[str, object]) -> None:
+    """Where it goes on cannot be told from its bytes alone."""
+    rows = [*(nft(serial=serial) for serial in range(1, 100)), last]
+
+    assert SOURCE.split(json.dumps({"nfts": rows, "links": {"next": None}}).encode()) is None
 
 
 @pytest.mark.parametrize(
