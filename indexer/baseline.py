@@ -5,9 +5,13 @@ Only plain lists take this way; one with a repeated or unreadable item is folded
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
+from typing import Final
 
 from indexer.copying import NULL, escape, field
 from indexer.folding import FoldRow
+
+_ASSET: Final = attrgetter("asset_id")
 
 
 def is_plain(rows: Sequence[FoldRow]) -> bool:
@@ -19,15 +23,21 @@ def is_plain(rows: Sequence[FoldRow]) -> bool:
 def first_versions(
     rows: Sequence[FoldRow], crawl_id: int, page_times: Mapping[int, datetime], instant: datetime
 ) -> Iterator[str]:
-    """The versions that a first list opens at ``instant``, as lines for the statement ``copy_versions``."""
+    """The versions that a first list opens at ``instant``, as lines for the statement ``copy_versions``.
+
+    In the order of the indexes that begin with the watch: so they grow at their ends, which costs less.
+    """
     opened, before = instant.isoformat(), None
-    for row in rows:
+    ends = {
+        page_no: f"\t{fetched.isoformat()}\tbaseline\t{crawl_id}\t{page_no}\n"
+        for page_no, fetched in page_times.items()
+    }
+    for row in sorted(rows, key=_ASSET):
         watch_id, asset_id, sub_key, _, page_no, _, amount, decimals, locked, frozen, delegate, details, _ = (
             row
         )
         if page_no != before:
-            before, fetched = page_no, page_times[page_no].isoformat()
-            end = f"\t{fetched}\tbaseline\t{crawl_id}\t{page_no}\n"
+            before, end = page_no, ends[page_no]
         # The usual values of columns that are seldom filled are not looked at twice: a million come here.
         yield (
             f"{watch_id}\t{asset_id}\t{escape(sub_key) if sub_key else sub_key}\t1\t{opened}"

@@ -208,7 +208,7 @@ async def _begin_histories(connection: Connection, firsts: Sequence[FoldedList],
         return
     lines = (
         first_versions(item.first_rows or (), item.advanced.crawl_id, _page_times(item), instant)
-        for item in firsts
+        for item in sorted(firsts, key=lambda item: item.known.watch_id)
     )
     await history.copy_versions(connection, chain.from_iterable(lines))
     for item in firsts:

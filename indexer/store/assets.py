@@ -31,8 +31,8 @@ class AssetBook:
         #: By network, then by reference.
         self._numbers: dict[str, dict[str, int]] = {}
         self._digests: dict[int, bytes] = {}
-        #: The very object whose digest was last found to be the stored one, while anybody keeps it.
-        self._recognised: dict[str, dict[str, weakref.ref[Asset]]] = {}
+        #: The object last seen, while anybody keeps it, with its digest; None: found to be the stored one.
+        self._recognised: dict[str, dict[str, tuple[weakref.ref[Asset], bytes | None]]] = {}
 
     def news(self, network: str, assets: Iterable[Asset]) -> dict[str, Described]:
         """The descriptions that are not known to be stored as they are, with their digests, by reference."""
@@ -41,14 +41,16 @@ class AssetBook:
         digests, news = self._digests, dict[str, Described]()
         for asset in assets:
             ref = asset.asset_ref
-            seen = recognised.get(ref)
-            if seen is not None and seen() is asset:
-                continue
-            digest = digest_of(asset)
-            if digests.get(numbers.get(ref, 0)) != digest:
+            seen, digest = recognised.get(ref), None
+            if seen is not None and seen[0]() is asset:
+                digest = seen[1]
+                if digest is None:
+                    continue
+            digest = digest or digest_of(asset)
+            is_stored = digests.get(numbers.get(ref, 0)) == digest
+            recognised[ref] = (weakref.ref(asset), None if is_stored else digest)
+            if not is_stored:
                 news[ref] = (asset, digest)
-            else:
-                recognised[ref] = weakref.ref(asset)
         return news
 
     def still_news(self, network: str, described: Mapping[str, Described]) -> dict[str, Described]:
