@@ -37,6 +37,7 @@ _BASE58: Final = re.compile(r"[1-9A-HJ-NP-Za-km-z]{25,36}")
 _DECIMAL: Final = re.compile(r"([0-9]{1,60})(?:\.([0-9]{1,60}))?(?:[eE]([+-]?[0-9]{1,2}))?")
 #: A long word with a digit in it may be a key or an address that the API repeated: not for our log.
 _LONG_WORD: Final = re.compile(r"(?=[A-Za-z+/=_-]*[0-9])[0-9A-Za-z+/=_-]{12,}")
+_CONTRADICTION: Final = "the page lists this output twice, with other owners or amounts"
 #: What is true of the position. Never confirmations, prices or icons: those change by themselves.
 _DETAILS: Final = (
     *("status", "listTime", "orderId", "assetId", "utxoValue"),
@@ -250,7 +251,7 @@ def _asset(rune: str, divisibility: int, known: Mapping[str, Any]) -> Asset:
 def _read_list(question: Question, data: Mapping[str, Any]) -> Page:
     items = need(data, "items", list, _WHAT)
     divisibility = int(question.facts[_fact_name(question)])
-    read = [_read_row(question, divisibility, item) for item in items]
+    read = _doubt_contradictions([_read_row(question, divisibility, item) for item in items])
     return Page(
         holdings=tuple(row for row in read if isinstance(row, Holding)),
         unreadable=tuple(row for row in read if isinstance(row, Unreadable)),
@@ -276,6 +277,23 @@ def _read_row(question: Question, divisibility: int, item: object) -> Holding | 
     except ValueError as error:
         return Unreadable(str(error), address, asset_ref, output)
     return Holding(address, question.scope, output, amount, divisibility, details=_read_details(item))
+
+
+def _doubt_contradictions(rows: list[Holding | Unreadable]) -> list[Holding | Unreadable]:
+    """An output has one owner and one amount for ever: listed in two ways by one page, neither is read."""
+    told: dict[str, Holding] = {}
+    doubted = set[str]()
+    for row in rows:
+        if isinstance(row, Holding):
+            first = told.setdefault(row.sub_key, row)
+            if (row.address, row.amount) != (first.address, first.amount):
+                doubted.add(row.sub_key)
+    return [
+        Unreadable(_CONTRADICTION, row.address, row.asset_ref, row.sub_key)
+        if isinstance(row, Holding) and row.sub_key in doubted
+        else row
+        for row in rows
+    ]
 
 
 def _read_owner(question: Question, value: object) -> str | None:

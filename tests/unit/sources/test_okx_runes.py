@@ -62,6 +62,28 @@ class TestAmounts:
 
 
 class TestRows:
+    @pytest.mark.parametrize("other", [{"amount": 7}, {"ownerAddress": LEGACY}])
+    def test_an_output_listed_in_two_ways_is_not_read(self, other: dict[str, Any]) -> None:
+        """It has one owner and one amount for ever, so one of the two is wrong, and nobody knows which."""
+        asked = question(TAPROOT, LEGACY)
+
+        page = SOURCE.parse(
+            asked, listing([row(0), row(1, status=1, unitPrice={"satPrice": "3"}), row(1, **other)])
+        )
+
+        assert [holding.sub_key for holding in page.holdings] == [f"{TRANSACTION}:0"]
+        assert [(item.address, item.sub_key) for item in page.unreadable] == [
+            (TAPROOT, f"{TRANSACTION}:1"),
+            (other.get("ownerAddress", TAPROOT), f"{TRANSACTION}:1"),
+        ]
+        assert page.prices == ()
+
+    def test_an_output_listed_twice_alike_is_read_twice(self) -> None:
+        """At the edge of a page that is usual; who folds the list takes it once."""
+        page = SOURCE.parse(question(), listing([row(1), row(1)]))
+
+        assert (len(page.holdings), page.unreadable) == (2, ())
+
     def test_details_tell_the_position_and_nothing_that_moves_by_itself(self) -> None:
         """Confirmations, prices and icons change without anything happening to the holding."""
         page = SOURCE.parse(
