@@ -49,6 +49,11 @@ class Delta:
         """How many holdings are not listed any more."""
         return len(self.keys_gone - {(row.asset_id, row.sub_key) for row in self.fresh})
 
+    @property
+    def appeared(self) -> int:
+        """How many holdings are listed that were not."""
+        return len(self.fresh) - (len(self.keys_gone) - self.missing)
+
     def is_plain(self) -> bool:
         """Whether no holding is in it twice."""
         return is_plain(self.fresh) and is_plain(self.gone)

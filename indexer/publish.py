@@ -17,7 +17,7 @@ from indexer.store.crawls import WatchVerdict
 from indexer.store.database import Connection
 from indexer.store.history import Believed, DeltaRow, Measured, SnapshotRow
 from indexer.store.pages import Advanced
-from indexer.verdict import Evidence, Verdict, Witness, is_outage, judge
+from indexer.verdict import Evidence, Place, Verdict, Witness, is_outage, judge, may_be_strange
 
 #: From the instant of a publish to its commit. `report.settled_until` promises it: later, and answers that
 #: were given meanwhile would change.
@@ -93,8 +93,12 @@ async def _judge(connection: Connection, lists: Sequence[FoldedList], forced: fr
             item.verdict = Verdict("publish", witness_becomes="released")
         else:
             item.verdict = judge(evidence, item.crawl.config.guard)
-    # What a surprising list misses is found in the fold.
-    surprising = [item for item in lists if item.delta is not None and item.verdict.kind != "publish"]
+    # What a surprising list misses is found in the fold, and what its pages list.
+    surprising = [
+        item
+        for item in lists
+        if item.delta is not None and (item.verdict.kind != "publish" or _may_have_strange_page(item))
+    ]
     if surprising:
         raise NeedsWholeList([item.advanced.crawl_id for item in surprising])
 
@@ -128,6 +132,25 @@ def _count(item: FoldedList) -> Measured | None:
     return None
 
 
+def _may_have_strange_page(item: FoldedList) -> bool:
+    """Whether one of several pages may be of another account, as far as numbers alone tell."""
+    if item.crawl.source.names_owner or item.advanced.pages == 1 or item.measured is None:
+        return False
+    if item.delta is not None:
+        appeared = item.delta.appeared
+    else:
+        counted = item.measured
+        appeared = counted.readable + counted.unreadable - (counted.known - counted.missing)
+    return may_be_strange(item.measured.missing, appeared, item.crawl.config.guard)
+
+
+async def _places(connection: Connection, item: FoldedList) -> list[Place]:
+    if item.delta is not None or not _may_have_strange_page(item):
+        return []
+    found = await history.measure_places(connection, item.known.watch_id)
+    return [Place(page.listed, page.known, page.familiar) for page in found]
+
+
 async def _evidence(connection: Connection, item: FoldedList, measured: Measured) -> Evidence:
     known = item.known
     witness = None if known.witness is None else Witness(known.witness, known.witness_age or 0.0)
@@ -144,6 +167,7 @@ async def _evidence(connection: Connection, item: FoldedList, measured: Measured
         outage=outage,
         lag=item.lag,
         anonymous=not item.crawl.source.names_owner,
+        places=await _places(connection, item),
     )
 
 

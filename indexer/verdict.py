@@ -1,11 +1,12 @@
 """Whether a new list may be believed (promises 5 and 6). Pure: evidence in, verdict out.
 
 A list is surprising when it is empty after holdings, shorter than the guard allows, or, where rows do not
-say whose they are, of other holdings than those that are known. A surprising list
-waits for a second witness: a later list that misses the same. One from a node that lags behind is of the
-past: it is not believed, however often it comes, and is no witness. Nothing here knows a database.
+say whose they are, of other holdings than those that are known, as a whole or on one of its pages. Such a
+list waits for a second witness: a later list that misses the same. One from a node that lags behind is of
+the past: it is not believed, however often it comes, and is no witness. Nothing here knows a database.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +29,15 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where one page of a list stands: what it lists, what is known there, and what of that it lists."""
+
+    listed: int
+    known: int
+    familiar: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What a new list says, beside what is known."""
 
@@ -47,6 +57,8 @@ class Evidence:
     lag: int = 0
     #: Whether its rows do not say whose they are: then what it lists must be what this account is known for.
     anonymous: bool = False
+    #: Page by page, where that may tell more; empty: it was not looked at.
+    places: Sequence[Place] = ()
 
 
 Resolution = Literal["confirmed", "superseded", "replaced", "released"]
@@ -97,9 +109,30 @@ def _surprise(evidence: Evidence, listed: int, guard: GuardConfig) -> str:
         return f"lists nothing where {known} holdings are known"
     if known < guard.min_holdings:
         return ""
-    least, familiar = known * (1 - guard.max_shrink), known - evidence.missing
-    if listed < least:
+    if listed < known * (1 - guard.max_shrink):
         return f"lists {listed} holdings where {known} are known"
-    if evidence.anonymous and familiar < least:
+    return _strangeness(evidence, guard) if evidence.anonymous else ""
+
+
+def _strangeness(evidence: Evidence, guard: GuardConfig) -> str:
+    """Why a list, or a page of it, may be of another account, ``''`` if nothing says so."""
+    known, familiar = evidence.known, evidence.known - evidence.missing
+    if familiar < known * (1 - guard.max_shrink):
         return f"lists {familiar} of the {known} holdings known, and others: is it of another account?"
+    for place in evidence.places:
+        if _is_strange(place, guard):
+            found = f"{place.familiar} of the {place.known} holdings known there"
+            return f"has a page with {found}, and others: is that of another account?"
     return ""
+
+
+def _is_strange(place: Place, guard: GuardConfig) -> bool:
+    """Whether others took the place of most that are known. Where none came, or few were, it is trade."""
+    least = place.known * (1 - guard.max_shrink)
+    is_enough = min(place.known, place.listed - place.familiar) >= guard.min_holdings
+    return is_enough and place.familiar < least
+
+
+def may_be_strange(missing: int, appeared: int, guard: GuardConfig) -> bool:
+    """Whether a list that misses so many and shows so many that were not known can have a page like that."""
+    return appeared >= guard.min_holdings and missing > guard.min_holdings * guard.max_shrink

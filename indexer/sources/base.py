@@ -66,7 +66,10 @@ class Source(Protocol):
 
     @property
     def names_owner(self) -> bool:
-        """Whether its rows say whose they are. Else only what they list tells one account from another."""
+        """Whether its rows say whose they are. Else only what they list tells one account from another.
+
+        Lists of such a source must be in ascending order of their asset numbers, which are its asset_refs.
+        """
         ...
 
     @property

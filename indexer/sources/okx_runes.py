@@ -37,7 +37,7 @@ _BASE58: Final = re.compile(r"[1-9A-HJ-NP-Za-km-z]{25,36}")
 _DECIMAL: Final = re.compile(r"([0-9]{1,60})(?:\.([0-9]{1,60}))?(?:[eE]([+-]?[0-9]{1,2}))?")
 #: A long word with a digit in it may be a key or an address that the API repeated: not for our log.
 _LONG_WORD: Final = re.compile(r"(?=[A-Za-z+/=_-]*[0-9])[0-9A-Za-z+/=_-]{12,}")
-_CONTRADICTION: Final = "the page lists this output twice, with other owners or amounts"
+_CONTRADICTION: Final = "the page lists this output with two amounts"
 #: What is true of the position. Never confirmations, prices or icons: those change by themselves.
 _DETAILS: Final = (
     *("status", "listTime", "orderId", "assetId", "utxoValue"),
@@ -280,17 +280,17 @@ def _read_row(question: Question, divisibility: int, item: object) -> Holding | 
 
 
 def _doubt_contradictions(rows: list[Holding | Unreadable]) -> list[Holding | Unreadable]:
-    """An output has one owner and one amount for ever: listed in two ways by one page, neither is read."""
-    told: dict[str, Holding] = {}
-    doubted = set[str]()
+    """An output has one amount for ever: where one page lists it with two, neither is read."""
+    told: dict[tuple[str, str], int | None] = {}
+    doubted = set[tuple[str, str]]()
     for row in rows:
         if isinstance(row, Holding):
-            first = told.setdefault(row.sub_key, row)
-            if (row.address, row.amount) != (first.address, first.amount):
-                doubted.add(row.sub_key)
+            key = (row.address, row.sub_key)
+            if told.setdefault(key, row.amount) != row.amount:
+                doubted.add(key)
     return [
         Unreadable(_CONTRADICTION, row.address, row.asset_ref, row.sub_key)
-        if isinstance(row, Holding) and row.sub_key in doubted
+        if isinstance(row, Holding) and (row.address, row.sub_key) in doubted
         else row
         for row in rows
     ]

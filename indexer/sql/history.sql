@@ -137,6 +137,35 @@ LEFT JOIN ledger.missing_holding AS m
     ON m.snapshot_id = w.witness AND m.asset_id = both_lists.asset_id AND m.sub_key = both_lists.sub_key
 GROUP BY w.watch_id
 
+-- name: measure_places
+-- What is held where each page of the new list stands, for lists in the order of their asset numbers: a page ends at
+-- its last one, the last page ends with the list.
+WITH pages AS (
+    SELECT f.watch_id, array_agg(f.last ORDER BY f.last) AS ends, array_agg(f.listed ORDER BY f.last) AS listed
+    FROM (
+        SELECT f.watch_id, f.page_no, max(a.asset_ref::numeric) AS last, count(*) AS listed
+        FROM fold AS f
+        JOIN ledger.asset AS a ON a.asset_id = f.asset_id
+        WHERE f.watch_id = ANY(%(watches)s)
+        GROUP BY f.watch_id, f.page_no
+    ) AS f
+    GROUP BY f.watch_id
+), held AS (
+    SELECT v.watch_id, least(width_bucket(a.asset_ref::numeric - 0.5, p.ends) + 1, cardinality(p.ends)) AS place,
+           EXISTS (
+               SELECT FROM fold AS f
+               WHERE f.watch_id = v.watch_id AND f.asset_id = v.asset_id AND f.sub_key = v.sub_key
+           ) AS listed
+    FROM pages AS p
+    JOIN ledger.holding_version AS v ON v.watch_id = p.watch_id AND v.valid_to IS NULL
+    JOIN ledger.asset AS a ON a.asset_id = v.asset_id
+)
+SELECT h.watch_id, p.listed[h.place] AS listed, count(*) AS known, count(*) FILTER (WHERE h.listed) AS familiar
+FROM held AS h
+JOIN pages AS p ON p.watch_id = h.watch_id
+GROUP BY h.watch_id, h.place, p.listed[h.place]
+ORDER BY h.watch_id, h.place
+
 -- name: count_quarantined
 -- How much of a source is in doubt: many at once is an outage, not many owners selling.
 SELECT count(*) AS watched, count(s.snapshot_id) AS quarantined

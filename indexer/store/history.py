@@ -69,6 +69,17 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class PageMeasured:
+    """One page of a new list beside what is held where it stands: numbers of holdings."""
+
+    watch_id: int
+    listed: int
+    known: int
+    #: Known and listed.
+    familiar: int
+
+
+@dataclass(frozen=True, slots=True)
 class Repeats:
     """Rows of one list that came twice."""
 
@@ -205,6 +216,13 @@ async def measure(
             {"watches": [item.watch_id for item in known], "witnesses": [item.witness for item in known]},
         )
         return {measured.watch_id: measured for measured in await cursor.fetchall()}
+
+
+async def measure_places(connection: Connection, watch_id: int) -> list[PageMeasured]:
+    """Compare each page of a folded list with what is held there. It is in the order of its asset numbers."""
+    async with connection.cursor(row_factory=class_row(PageMeasured)) as cursor:
+        await cursor.execute(_SQL.measure_places, {"watches": [watch_id]})
+        return await cursor.fetchall()
 
 
 async def count_quarantined(connection: Connection, watch_id: int) -> tuple[int, int]:

@@ -58,6 +58,8 @@ class FullList:
     heights: tuple[int, int] | None = None
     #: A row came twice where the API counts rows: another one never came.
     falls_short: bool = False
+    #: What each page lists, pages without a row that has a name left out.
+    pages: Sequence[frozenset[Key]] = ()
 
     def lags_behind(self, height: int | None) -> bool:
         """Whether any of it was told before the chain was this high."""
@@ -127,6 +129,15 @@ class _Pages:
         """The keys that came more than once, and where."""
         return {key: numbers for key, numbers in self.places.items() if len(numbers) > 1}
 
+    @property
+    def by_page(self) -> Sequence[frozenset[Key]]:
+        """The keys of each page that has any."""
+        found: dict[int, set[Key]] = {}
+        for key, numbers in self.places.items():
+            for number in numbers:
+                found.setdefault(number, set()).add(key)
+        return [frozenset(found[number]) for number in sorted(found)]
+
     def says_nothing_new(self) -> bool:
         """Whether a page only repeats what came before."""
         rows = Counter(number for numbers in self.places.values() for number in numbers)
@@ -144,7 +155,14 @@ def fold(told: Sequence[tuple[Served, datetime]], address: str, times: tuple[dat
         consistency = "drifted"
     stated = (heights[0], heights[-1]) if heights else None
     return FullList(
-        pages.listed, pages.nameless, pages.seen_at, *times, consistency, stated, falls_short=falls_short
+        pages.listed,
+        pages.nameless,
+        pages.seen_at,
+        *times,
+        consistency,
+        stated,
+        falls_short=falls_short,
+        pages=pages.by_page,
     )
 
 

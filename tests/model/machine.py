@@ -68,7 +68,7 @@ class RandomLife(RuleBasedStateMachine):
         layout=st.sampled_from(LAYOUTS),
         full=st.sampled_from((0, 2, 7, 12)),
         tolerant=st.booleans(),
-        page_size=st.sampled_from((3, 4, 20)),
+        page_size=st.sampled_from((3, 4, 6, 20)),
     )
     def begin(self, layout: Layout, full: int, tolerant: bool, page_size: int) -> None:
         """New addresses that hold something, or nothing."""

@@ -179,7 +179,23 @@ class Story:
             return True
         # Algorand, which alone states heights, does not say whose its rows are.
         familiar = len(self.held.keys() & found.listed.keys()) if found.heights else found.length
-        return known >= guard.min_holdings and min(familiar, found.length) < known * (1 - guard.max_shrink)
+        if known >= guard.min_holdings and min(familiar, found.length) < known * (1 - guard.max_shrink):
+            return True
+        return bool(found.heights) and any(
+            min(len(there), len(page - there)) >= guard.min_holdings
+            and len(there & page) < len(there) * (1 - guard.max_shrink)
+            for there, page in self._places(found)
+        )
+
+    def _places(self, found: FullList) -> Iterator[tuple[frozenset[Key], frozenset[Key]]]:
+        """What is held where each page of a list stands, and the page."""
+        start = -1
+        for number, page in enumerate(found.pages, 1):
+            end = max(int(asset) for asset, _ in page)
+            is_last = number == len(found.pages)
+            there = {key for key in self.held if start < int(key[0]) and (is_last or int(key[0]) <= end)}
+            yield frozenset(there), page
+            start = end
 
     def release(self, at: datetime, fresh_for: timedelta) -> None:
         """A person believes the list that waits."""

@@ -5,7 +5,9 @@ from datetime import date
 from pathlib import Path
 from typing import Never, cast
 
+import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from indexer import config
 from indexer.client import Client
@@ -45,13 +47,56 @@ class WithoutDatabase:
         raise DatabaseUnavailable("the database does not answer")
 
 
+class Waiting:
+    """A client that waits for its answer."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def fetch(self, *_: object) -> Never:
+        """It never comes."""
+        self.asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+class Gone:
+    """A database that was stopped together with us."""
+
+    def transaction(self) -> Never:
+        """Nobody answers."""
+        raise psycopg.OperationalError("the connection is closed")
+
+
+def _crawler(folder: Path, client: object, database: object) -> Crawler:
+    (folder / "indexer.toml").write_text('watchlists = ["*.yaml"]\n')
+    settings = config.load(folder / "indexer.toml", {}).sources["hedera"]
+    nobody = object()  # any use of it would be another error
+    doors = Doors(
+        Hedera(), settings, cast("Client", client), cast("Database", database), cast("Committer", nobody)
+    )
+    return Crawler(doors, str)
+
+
 def test_a_lost_database_is_no_failure_of_the_crawl(tmp_path: Path) -> None:
     """Whoever runs it hears of it; the crawl is neither ended nor blamed on the API, its lease runs out."""
-    (tmp_path / "indexer.toml").write_text('watchlists = ["*.yaml"]\n')
-    settings = config.load(tmp_path / "indexer.toml", {}).sources["hedera"]
-    nobody = object()  # any use of it would be another error
-    client = cast("Client", WithoutDatabase())
-    doors = Doors(Hedera(), settings, client, cast("Database", nobody), cast("Committer", nobody))
-
     with pytest.raises(DatabaseUnavailable):
-        asyncio.run(Crawler(doors, str).walk(CLAIM))
+        asyncio.run(_crawler(tmp_path, WithoutDatabase(), object()).walk(CLAIM))
+
+
+def test_stopping_without_a_database_is_no_error(tmp_path: Path) -> None:
+    """The lease cannot be handed back and runs out by itself; whoever stops us is not kept waiting."""
+
+    async def stop() -> None:
+        client = Waiting()
+        walking = asyncio.create_task(_crawler(tmp_path, client, Gone()).walk(CLAIM))
+        await client.asked.wait()
+        walking.cancel()
+        await walking
+
+    with capture_logs() as logs, pytest.raises(asyncio.CancelledError):
+        asyncio.run(stop())
+
+    assert [(line["event"], line["kind"]) for line in logs] == [
+        ("lease not handed back", "OperationalError"),
+    ]

@@ -1,5 +1,6 @@
 """The verdict alone: evidence in, one of three answers out, for every evidence there can be."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.config import GuardConfig
-from indexer.verdict import Evidence, Verdict, Witness, is_outage, judge
+from indexer.verdict import Evidence, Place, Verdict, Witness, is_outage, judge, may_be_strange
 
 GUARD = GuardConfig(min_holdings=5, max_shrink=0.5, confirm_after=timedelta(minutes=10), max_unreadable=0.2)
 
@@ -15,7 +16,13 @@ LATE = Witness(7, 600.0)
 EARLY = Witness(7, 599.9)
 
 
-def _evidence(known: int, readable: int, witness: Witness | None = None, **more: int | bool) -> Evidence:
+def _evidence(
+    known: int,
+    readable: int,
+    witness: Witness | None = None,
+    places: Sequence[Place] = (),
+    **more: int | bool,
+) -> Evidence:
     """A list of ``readable`` items where ``known`` are held, all of them missing that can be."""
     missing = int(more.get("missing", max(0, known - readable)))
     return Evidence(
@@ -28,6 +35,7 @@ def _evidence(known: int, readable: int, witness: Witness | None = None, **more:
         outage=bool(more.get("outage", False)),
         lag=int(more.get("lag", 0)),
         anonymous=bool(more.get("anonymous", False)),
+        places=places,
     )
 
 
@@ -72,6 +80,47 @@ def test_other_holdings_are_surprising_where_rows_name_no_owner(
 
     assert verdict.kind == kind
     assert ("another account" in verdict.reason) is (kind == "quarantine")
+
+
+@pytest.mark.parametrize(
+    ("listed", "known", "familiar", "kind"),
+    [
+        (10, 10, 0, "quarantine"),
+        (10, 10, 4, "quarantine"),
+        (10, 10, 5, "publish"),  # as many as a whole list may lose
+        (4, 10, 0, "publish"),  # too few others: most of these were sold
+        (5, 5, 0, "quarantine"),
+        (900, 4, 0, "publish"),  # few were known there: most of these were bought
+        (900, 0, 0, "publish"),
+    ],
+)
+def test_one_page_of_other_holdings_is_surprising(listed: int, known: int, familiar: int, kind: str) -> None:
+    """Between pages that list what is known, a page of another account must not pass for trade."""
+    places = [Place(1000, 990, 980), Place(listed, known, familiar), Place(70, 80, 70)]
+    known_in_all = sum(place.known for place in places)
+    missing = sum(place.known - place.familiar for place in places)
+
+    nameless, named = (
+        judge(_evidence(known_in_all, 1500, missing=missing, anonymous=anonymous, places=places), GUARD)
+        for anonymous in (True, False)
+    )
+
+    assert nameless.kind == kind
+    assert ("has a page with" in nameless.reason) is (kind == "quarantine")
+    assert named.kind == "publish"
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), st.floats(0, 1)), max_size=6))
+def test_pages_are_looked_at_where_one_may_be_of_another_account(
+    counted: list[tuple[int, int, float]],
+) -> None:
+    """The numbers of the whole list never rule out what its pages would show."""
+    places = [Place(listed, known, int(min(listed, known) * share)) for listed, known, share in counted]
+    missing = sum(place.known - place.familiar for place in places)
+    appeared = sum(place.listed - place.familiar for place in places)
+    verdict = judge(_evidence(1000, 1000, missing=missing, anonymous=True, places=places), GUARD)
+
+    assert verdict.kind == "publish" or may_be_strange(missing, appeared, GUARD)
 
 
 def test_unreadable_items_are_listed() -> None:

@@ -73,6 +73,37 @@ def test_a_repetition_before_its_time_confirms_nothing(open_stage: OpenStage) ->
     assert stage.held() == {}
 
 
+def test_one_page_of_another_account_is_not_believed(open_stage: OpenStage) -> None:
+    """Rows of Algorand name no owner: what stands where known holdings stood tells whose the page is."""
+    stage = open_stage({"algorand": (30,)}, pages=10)
+    stage.crawl()
+    before = stage.held()
+    fault = stage.sim.faults.add(Fault("algorand", "other_account", page=2, times=None))
+
+    found = stage.crawl(**NOT_YET)
+
+    assert outcomes(found) == {"quarantined": 1}
+    assert "has a page with 0 of the 10 holdings known there, and others" in (found[0].error or "")
+    assert stage.held() == before
+    stage.sim.faults.remove(fault)
+    assert outcomes(stage.crawl(**NOT_YET)) == {"unchanged": 1}
+    assert _states(stage)[1] == ("quarantined", "superseded")
+
+
+def test_a_page_of_another_account_is_seen_where_nothing_was_compared(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list that was read whole is measured page by page as well."""
+    monkeypatch.setattr("indexer.page_reader._COMPARED_BYTES", 0)
+    stage = open_stage({"algorand": (30,)}, pages=10)
+    stage.crawl()
+    stage.sim.faults.add(Fault("algorand", "other_account", page=3, times=None))
+
+    found = stage.crawl(**NOT_YET)
+
+    assert "has a page with 0 of the 10 holdings known there" in (found[0].error or "")
+
+
 def test_a_list_that_agrees_again_supersedes_the_witness(open_stage: OpenStage) -> None:
     """When everything is listed again the doubt was the API's: nothing ever changed."""
     stage = open_stage({"algorand": (12,)}, pages=10)
