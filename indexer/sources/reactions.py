@@ -53,7 +53,8 @@ MOVING: Final = Family(
     "start again from page 1; the third time it is published as `drifted` and one list proves no absence",
 )
 SURPRISE: Final = Family(
-    "a list that is suddenly empty or halved, or of other holdings where rows name no owner (Algorand)",
+    "a list that is suddenly empty or halved, "
+    "or has a page of other holdings where rows name no owner (Algorand)",
     "quarantined: `indexer status` says what to type",
 )
 LAG: Final = Family(
