@@ -27,7 +27,7 @@ def first_versions(
 
     In the order of the indexes that begin with the watch: so they grow at their ends, which costs less.
     """
-    opened, before = instant.isoformat(), None
+    opened = instant.isoformat()
     ends = {
         page_no: f"\t{fetched.isoformat()}\tbaseline\t{crawl_id}\t{page_no}\n"
         for page_no, fetched in page_times.items()
@@ -36,13 +36,11 @@ def first_versions(
         watch_id, asset_id, sub_key, _, page_no, _, amount, decimals, locked, frozen, delegate, details, _ = (
             row
         )
-        if page_no != before:
-            before, end = page_no, ends[page_no]
         # The usual values of columns that are seldom filled are not looked at twice: a million come here.
         yield (
             f"{watch_id}\t{asset_id}\t{escape(sub_key) if sub_key else sub_key}\t1\t{opened}"
             f"\t{NULL if amount is None else amount}\t{NULL if decimals is None else decimals}"
             f"\t{NULL if locked is None else locked}\t{NULL if frozen is None else frozen}"
             f"\t{NULL if delegate is None else escape(delegate)}"
-            f"\t{details if details == '{}' else field(details)}{end}"
+            f"\t{details if details == '{}' else field(details)}{ends[page_no]}"
         )
