@@ -107,12 +107,22 @@ JOIN ledger.crawl AS c ON c.crawl_id = last.crawl_id
 WHERE c.state = 'complete' AND last.pages <= %(most)s
 
 -- name: read_known_pages
--- Their pages, and the body each is kept as.
-SELECT p.crawl_id, p.page_no, p.cursor_in, p.cursor_out, p.items, coalesce(p.exact_sha256, p.sha256) AS sha256,
-       p.steady_sha256, b.sha256 AS body_sha256, b.length AS body_length
+-- Their pages, and the body each is kept as. One look into the index for each crawl and each body (LIMIT keeps it so):
+-- with the statistics of a partition that just began, the whole month is joined once for every few crawls.
+SELECT p.crawl_id, p.page_no, p.cursor_in, p.cursor_out, p.items, p.sha256, p.steady_sha256, b.sha256 AS body_sha256,
+       b.length AS body_length
 FROM unnest(%(part_ons)s::date[], %(crawls)s::bigint[]) AS n (part_on, crawl_id)
-JOIN ledger.raw_page AS p ON p.part_on = n.part_on AND p.crawl_id = n.crawl_id AND p.kind = 'page'
-JOIN ledger.raw_body AS b ON b.part_on = p.part_on AND b.sha256 = p.sha256
+CROSS JOIN LATERAL (
+    SELECT r.crawl_id, r.page_no, r.cursor_in, r.cursor_out, r.items, coalesce(r.exact_sha256, r.sha256) AS sha256,
+           r.steady_sha256, r.sha256 AS body
+    FROM ledger.raw_page AS r
+    WHERE r.part_on = n.part_on AND r.crawl_id = n.crawl_id AND r.kind = 'page'
+    ORDER BY r.page_no
+    LIMIT %(most)s
+) AS p
+CROSS JOIN LATERAL (
+    SELECT o.sha256, o.length FROM ledger.raw_body AS o WHERE o.part_on = n.part_on AND o.sha256 = p.body LIMIT 1
+) AS b
 ORDER BY p.crawl_id, p.page_no
 
 -- name: read_earlier

@@ -234,7 +234,7 @@ async def read_known_lists(
     found = await cursor.fetchall()
     if not found:
         return {}
-    bind = {"crawls": [row[1] for row in found], "part_ons": [row[2] for row in found]}
+    bind = {"crawls": [row[1] for row in found], "part_ons": [row[2] for row in found], "most": most}
     by_crawl: dict[int, list[KnownPage]] = {row[1]: [] for row in found}
     cursor = await connection.execute(_SQL.read_known_pages, bind, binary=True)
     for crawl_id, *page in await cursor.fetchall():
