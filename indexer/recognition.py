@@ -9,11 +9,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from re import Pattern
+from re import Match, Pattern
 from typing import Final
 
 #: Bodies skipped by recognition are kept up to this size together, in case a later page differs.
 SKIPPED_BYTES: Final = 4 * 1024 * 1024
+
+#: The end of a body in which its last number is looked for first.
+_END_BYTES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +33,35 @@ class Steady:
 
 
 def find_steady(body: bytes, volatile: Pattern[bytes] | None) -> Steady:
-    """The steady part of a body. A number that is not there exactly once cannot be told from a name."""
-    found = [] if volatile is None else list(volatile.finditer(body))
-    if len(found) != 1:
+    """The steady part of a body: all but the number that changes by itself, where that can be told."""
+    found = None if volatile is None else _find_last(body, volatile) or _find_only(body, volatile)
+    if found is None:
         return Steady(hashlib.sha256(body).digest())
-    start, end = found[0].span(1)
+    start, end = found.span(1)
     whole = hashlib.sha256(memoryview(body)[:start])
     # What both begin with is digested once: the number stands near the end.
     steady = whole.copy()
     whole.update(memoryview(body)[start:])
     steady.update(memoryview(body)[end:])
-    return Steady(whole.digest(), steady.digest(), start, end, int(found[0][1]))
+    return Steady(whole.digest(), steady.digest(), start, end, int(found[1]))
+
+
+def _find_last(body: bytes, volatile: Pattern[bytes]) -> Match[bytes] | None:
+    """The number if it ends the body's object: it is no part of another object then, and the one that counts.
+
+    That is where algod writes it, and looking nowhere else halves the time a page takes to be recognised.
+    """
+    *_, last = [None, *volatile.finditer(body, max(0, len(body) - _END_BYTES))]
+    if last is None or body[last.end() :].strip() != b"}":
+        return None
+    # After a backslash its first quote is part of a longer name.
+    return None if body[last.start() - 1 : last.start()] == b"\\" else last
+
+
+def _find_only(body: bytes, volatile: Pattern[bytes]) -> Match[bytes] | None:
+    """The number if it is there exactly once: else it cannot be told from one inside another object."""
+    found = list(volatile.finditer(body))
+    return found[0] if len(found) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)

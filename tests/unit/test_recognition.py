@@ -1,6 +1,7 @@
 """Recognition: a page is skipped only when its question and steady bytes are those of the last list."""
 
 import hashlib
+import json
 from datetime import date
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.recognition import KnownList, KnownPage, find_steady
+from indexer.records import Question
 from indexer.sources.algorand import Algorand
 from indexer.store.bodies import StoredBody, apply_splice, pack, pack_known
 
@@ -92,6 +94,48 @@ def test_a_number_that_is_there_twice_is_not_told_apart() -> None:
 
     assert find_steady(body, ROUND).sha256 is None
     assert find_steady(b"{}", ROUND).sha256 is None
+
+
+@pytest.mark.parametrize("end", [b"}", b"}\n", b" }"])
+def test_the_number_that_ends_the_object_is_the_one_that_counts(end: bytes) -> None:
+    """Of a key that is there twice the last counts, for the parser too; what stands before it is compared."""
+    body = b'{"asset-holdings":[],"round":1,"round":2' + end
+
+    steady = find_steady(body, ROUND)
+
+    assert steady.height == 2
+    assert body[steady.start : steady.end] == b"2"
+    assert Algorand().parse(Question(("A",)), body).height == 2
+    assert steady.sha256 != find_steady(body.replace(b"1", b"3"), ROUND).sha256
+
+
+def test_the_end_of_a_longer_name_is_not_the_round() -> None:
+    """A key that ends in a quote and this text: only the true round is left out."""
+    body = rb'{"round":9,"x\"round":7}'
+
+    assert find_steady(body, ROUND).sha256 is None
+
+
+_PAIRS = ['"round":1,', '"a":{"round":2},', r'"b":"\"round\":3",', r'"y\"round":4,', '"c":[{"round":5}],', ""]
+
+
+@given(
+    pairs=st.lists(st.sampled_from(_PAIRS), max_size=3),
+    before=st.sampled_from(["", '"d":{', '"e":[{', '"x\\']),
+    end=st.sampled_from(["}", "}}", "}]}", ',"z":1}', " }\n"]),
+)
+def test_never_a_number_that_a_parser_does_not_find(pairs: list[str], before: str, end: str) -> None:
+    """Wherever it is told apart in a body that states a round, it is the round of the outermost object."""
+    body = ("{" + "".join(pairs) + before + '"round":7' + end).encode()
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return
+
+    steady = find_steady(body, ROUND)
+
+    if steady.sha256 is not None and "round" in told:
+        assert steady.height == told["round"]
 
 
 @pytest.mark.parametrize("text", [b"007", b"1000000000000000000", b"-1", b"1e9", b'"7"'])
