@@ -14,6 +14,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from indexer.errors import DatabaseUnavailable
+from indexer.store.arrays import adapting
 
 Connection = AsyncConnection[TupleRow]
 Configure = Callable[[Connection], Awaitable[None]]
@@ -137,6 +138,7 @@ async def opened(
                 await prepare(connection)
 
     arguments = {"autocommit": True, "application_name": "indexer", "options": _SETTINGS}
+    arguments |= {"context": adapting()}
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
         url, min_size=1, max_size=size, open=False, timeout=30, configure=configure, kwargs=arguments
     )
