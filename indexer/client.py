@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Self
 
+import msgspec
+
 from indexer.config import SourceConfig
 from indexer.connection import Connections, Transport
 from indexer.errors import (
@@ -60,8 +62,7 @@ OUTCOMES: Final[dict[type[ApiError], str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """A complete answer that the source is willing to read."""
 
     status: int

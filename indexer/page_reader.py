@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from indexer.client import Answer
 from indexer.commit import Committer
 from indexer.comparison import Comparison, Share, compare_with
@@ -76,8 +78,7 @@ class Walk:
         self.known = self.comparison = None
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(msgspec.Struct, frozen=True, gc=False):
     """An answer with what it took to get it."""
 
     request: Request
@@ -86,8 +87,7 @@ class Fetched:
     sent_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class PageRead:
+class PageRead(msgspec.Struct, frozen=True, gc=False):
     """What an answer says, and how its bytes are kept."""
 
     page: Page

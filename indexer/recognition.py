@@ -12,6 +12,8 @@ from datetime import date
 from re import Match, Pattern
 from typing import Final
 
+import msgspec
+
 #: Bodies skipped by recognition are kept up to this size together, in case a later page differs.
 SKIPPED_BYTES: Final = 4 * 1024 * 1024
 
@@ -19,8 +21,7 @@ SKIPPED_BYTES: Final = 4 * 1024 * 1024
 _END_BYTES: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Steady:
+class Steady(msgspec.Struct, frozen=True, gc=False):
     """A body's digests, with and without what changes by itself."""
 
     whole_sha256: bytes
@@ -64,8 +65,7 @@ def _find_only(body: bytes, volatile: Pattern[bytes]) -> Match[bytes] | None:
     return found[0] if len(found) == 1 else None
 
 
-@dataclass(frozen=True, slots=True)
-class KnownPage:
+class KnownPage(msgspec.Struct, frozen=True, gc=False):
     """A page of the last published crawl."""
 
     page_no: int

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
 import zstandard
 
 from indexer.errors import BadPage
@@ -33,8 +34,7 @@ _SPLICE: Final = struct.Struct(">II")
 UNREADABLE: Final = (BadPage, ValueError, struct.error, zstandard.ZstdError)
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True, gc=False):
     """Exact bytes as they are stored: content-addressed, compressed by us."""
 
     #: Of the stored body.

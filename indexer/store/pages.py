@@ -6,9 +6,11 @@ A page's exact bytes, the cursor after it and the fenced progress of its crawl g
 import json
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
+
+import msgspec
 
 from indexer.errors import LeaseLost
 from indexer.recognition import KnownList, KnownPage
@@ -21,8 +23,7 @@ from indexer.store.database import Connection
 _SQL = statements.load("pages")
 
 
-@dataclass(frozen=True, slots=True)
-class RawPage:
+class RawPage(msgspec.Struct, frozen=True, gc=False):
     """One believed answer on its way into the log."""
 
     crawl_id: int
@@ -44,7 +45,7 @@ class RawPage:
     #: All facts of the crawl from now on; None: unchanged.
     facts: Facts | None = None
     #: Facts for later crawls too.
-    lasting: Facts = field(default_factory=lambda: NO_FACTS)
+    lasting: Facts = NO_FACTS
     reported_total: int | None = None
     height: int | None = None
     moved: bool = False
