@@ -238,8 +238,14 @@ def _cursor_position(cursor: str) -> _Position | None:
     return (*token, 0 if operator == "gte" else _LARGEST_SERIAL)
 
 
+@lru_cache(maxsize=1024)
+def _pairs(query: str) -> tuple[tuple[str, str], ...]:
+    """The names and values of a query: each is looked at from several sides."""
+    return tuple(parse_qsl(query, keep_blank_values=True))
+
+
 def _lower_bounds(query: str, name: str) -> list[tuple[str, str]]:
-    pairs = [value.partition(":") for key, value in parse_qsl(query) if key == name]
+    pairs = [value.partition(":") for key, value in _pairs(query) if key == name]
     return [(operator, text) for operator, _, text in pairs if operator in ("gt", "gte")]
 
 
@@ -296,7 +302,7 @@ def is_probe(cursor: Cursor | None) -> bool:
 @lru_cache(maxsize=1024)
 def _asks_for_another_list(query: str) -> bool:
     """Whether a link turns the order round, or filters: such a list ends before ours does."""
-    for name, value in parse_qsl(query, keep_blank_values=True):
+    for name, value in _pairs(query):
         is_place = name in _PLACES and value.partition(":")[0] in _OPERATORS
         if not is_place and name != "limit" and (name, value.lower()) != ("order", "asc"):
             return True
