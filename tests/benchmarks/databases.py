@@ -1,12 +1,15 @@
 """The one PostgreSQL server of a run, a fresh database for every contender, and how large it became."""
 
 import os
+import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -26,13 +29,27 @@ def server() -> Iterator[str]:
     if given:
         yield given
         return
-    with tempfile.TemporaryDirectory(prefix="indexer-benchmark-") as folder:
+    with _leaving_in_order(), tempfile.TemporaryDirectory(prefix="indexer-benchmark-") as folder:
         data_dir = Path(folder) / "database"
-        url = embedded.start(data_dir, _free_port())
         try:
-            yield url
+            yield embedded.start(data_dir, _free_port())
         finally:
             embedded.stop(data_dir)
+
+
+@contextmanager
+def _leaving_in_order() -> Iterator[None]:
+    """Leave as at Ctrl+C when told to end, and not on the spot: a server would stay behind."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _free_port() -> int:

@@ -109,10 +109,15 @@ def run_measured(
             watcher = _Watcher(process.pid, backends)
             watcher.start()
             assert process.stdout is not None
-            output = process.stdout.read().decode()
-            code = process.wait()
-            seconds = time.perf_counter() - started
-            watcher.stop()
+            try:
+                output = process.stdout.read().decode()
+                code = process.wait()
+            except BaseException:
+                process.kill()  # who leaves does not wait for a contender that takes minutes
+                raise
+            finally:
+                seconds = time.perf_counter() - started
+                watcher.stop()
     if code != 0:
         words = (log.read_text(errors="replace") + output)[-2000:]
         raise RunFailed(f"{name} ended with exit code {code}:\n{words}")

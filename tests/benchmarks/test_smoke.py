@@ -1,8 +1,13 @@
 """The benchmark itself works: tiny numbers, ours alone, every scenario and every limit."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.benchmarks.__main__ import measure
@@ -74,3 +79,24 @@ def test_a_contender_that_fails_says_its_last_words(tmp_path: Path) -> None:
         run_measured(
             ["bash", "-c", "echo no such luck >&2; exit 4"], tmp_path, {"PATH": "/usr/bin:/bin"}, "x"
         )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_benchmark_that_is_told_to_end_leaves_no_server(number: signal.Signals) -> None:
+    """A time limit around it is usual; its server would work on for nobody."""
+    program = (
+        "from tests.benchmarks.databases import server\nwith server() as url: print(url, flush=True); input()"
+    )
+    environ = {name: text for name, text in os.environ.items() if name != "INDEXER_TEST_DATABASE__URL"}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, text=True
+    ) as running:
+        assert running.stdout is not None
+        url = running.stdout.readline().strip()
+        psycopg.connect(url).close()
+
+        running.send_signal(number)
+
+        assert running.wait(timeout=60) == 128 + number
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url, connect_timeout=5)
