@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from indexer import publish
+from indexer import judging
 from indexer.page_reader import Fetched, PageRead, PageReader, Walk
 from indexer.simulator import World
 from indexer.simulator.positions import SOURCES
@@ -63,6 +63,6 @@ def test_a_guard_that_is_off_is_noticed(stand: Stand, monkeypatch: pytest.Monkey
         return Verdict("publish", witness_becomes="superseded" if evidence.witness else None)
 
     stand.crawl()
-    monkeypatch.setattr(publish, "judge", believe)
+    monkeypatch.setattr(judging, "judge", believe)
     with pytest.raises(AssertionError, match="QUARANTINED: published"):
         check_fault(stand, next(kind for kind in KINDS if kind.name == "empty_200"))

@@ -177,7 +177,7 @@ def test_a_row_that_stands_in_the_place_of_another_is_found(
 @pytest.mark.timeout(1800)
 def test_a_list_that_is_not_asked_for_again_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """What moved while it was paged is published at once."""
-    monkeypatch.setattr("indexer.publish.DRIFT_RESTARTS", 0)
+    monkeypatch.setattr("indexer.judging.DRIFT_RESTARTS", 0)
 
     _die(rig)
 
@@ -186,6 +186,6 @@ def test_a_list_that_is_not_asked_for_again_is_found(rig: Rig, monkeypatch: pyte
 @pytest.mark.timeout(1800)
 def test_a_witness_that_is_never_too_early_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same lie a moment later confirms itself; neither an outage nor the clock holds it back."""
-    monkeypatch.setattr("indexer.publish.is_outage", lambda *_: False)
+    monkeypatch.setattr("indexer.judging.is_outage", lambda *_: False)
 
     _die(rig)
