@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
 from indexer import judging
@@ -49,7 +50,7 @@ def test_a_partial_list_in_history_is_noticed(stand: Stand, monkeypatch: pytest.
 
     async def read(reader: PageReader, walk: Walk, fetched: Fetched) -> PageRead:
         found = await honest(reader, walk, fetched)
-        return replace(found, page=replace(found.page, next_cursor=None))
+        return msgspec.structs.replace(found, page=replace(found.page, next_cursor=None))
 
     monkeypatch.setattr(PageReader, "read", read)
     with pytest.raises(AssertionError, match="Position"):
