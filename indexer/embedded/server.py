@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -106,17 +107,23 @@ def bring_up(place: Place, programs: Path, port: int | None) -> None:
     """A server that answers: the one that runs, else a new one."""
     if is_alive(place) and _wait_until_up(place):
         return
-    launch(place, programs, port)
+    logged = launch(place, programs, port)
     if not _wait_until_up(place):
+        reason = last_words(place, logged)
         raise DatabaseUnavailable(
-            f"PostgreSQL does not start in {place.root}: {last_words(place)}; its log is in {place.logs}"
+            f"PostgreSQL does not start in {place.root}: {reason}; its log is in {place.logs}"
         )
 
 
-def launch(place: Place, programs: Path, port: int | None) -> None:
-    """Start the postmaster and return at once. The caller knows that none is alive."""
+def launch(place: Place, programs: Path, port: int | None) -> dict[Path, int]:
+    """Start the postmaster and return at once. The caller knows that none is alive.
+
+    Returns how large its logs are, in bytes: what comes after that is this server's.
+    """
     _remove_traces(place)
     _prune_logs(place)
+    # The shell begins startup.log anew.
+    logged = {log: log.lstat().st_size for log in place.logs.glob("server-*.log")}
     make_socket_folder(place)
     command: list[str | Path] = [programs / "postgres", "-D", path_for_server(place, place.data)]
     for name, value in _settings(place, port).items():
@@ -130,6 +137,7 @@ def launch(place: Place, programs: Path, port: int | None) -> None:
         run_as(place.account, ["/bin/sh", "-c", script, "sh", *command], folder=place.data, pass_fds=(lock,))
     finally:
         os.close(lock)  # the server's processes still hold it
+    return logged
 
 
 def _settings(place: Place, port: int | None) -> dict[str, str]:
@@ -222,10 +230,11 @@ def _prune_logs(place: Place) -> None:
             log.unlink()
 
 
-def last_words(place: Place) -> str:
-    """Why the server ended, from the end of its newest log."""
+def last_words(place: Place, logged: Mapping[Path, int]) -> str:
+    """Why the server ended, from the end of its newest log; ``logged`` are the logs as it found them."""
     logs = sorted(place.logs.glob("*.log"), key=lambda path: path.lstat().st_mtime_ns)
-    lines = [line for log in logs for line in _read_end(log)]
+    # Without the words of the servers before it, which were ended or knocked at by anybody.
+    lines = [line for log in logs for line in _read_end(log, logged.get(log, 0))]
     # Our own knocking while it started is logged as FATAL, too.
     lines = [line for line in lines if "the database system is" not in line]
     troubles = [line for line in lines if re.search(r"\b(PANIC|FATAL|ERROR):", line)]
@@ -233,8 +242,10 @@ def last_words(place: Place) -> str:
     return re.sub(r"^.*?\b(PANIC|FATAL|ERROR|LOG):\s*", "", words).strip()
 
 
-def _read_end(log: Path) -> list[str]:
+def _read_end(log: Path, start: int) -> list[str]:
     fd = os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(fd, "rb") as file:
-        file.seek(max(0, os.fstat(fd).st_size - 4096))
+        size = os.fstat(fd).st_size
+        # Smaller than it was: a week went by, and the day's file was begun again.
+        file.seek(max(start if start <= size else 0, size - 4096))
         return file.read().decode(errors="replace").splitlines()

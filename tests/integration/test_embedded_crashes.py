@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from indexer import embedded
@@ -156,9 +157,10 @@ def test_lost_data_is_not_replaced_by_an_empty_database(data_dir: Path) -> None:
 
 
 def test_a_server_that_cannot_start_says_why(data_dir: Path) -> None:
-    """The server's own last words are in the error."""
-    with embedded.running(data_dir):
-        pass
+    """The server's own last words are in the error, and not what went wrong before it was started."""
+    with embedded.running(data_dir) as url, pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url, dbname="nobodys")
+    assert any("nobodys" in log.read_text() for log in (data_dir / "logs").glob("*.log"))
     (data_dir / "data" / "global" / "pg_control").unlink()
 
     with pytest.raises(DatabaseUnavailable, match="pg_control"):
