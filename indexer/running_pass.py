@@ -1,6 +1,7 @@
 """One pass at work in this process: claim and walk until nothing of any source is left to wait for."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,8 +24,11 @@ _log = structlog.get_logger()
 #: How often a pass looks for crawls that others hold.
 _POLL_SECONDS: Final = 0.25
 
-#: How often the counts of a pass are read for its progress.
+#: Seconds between two counts of a pass for its progress; longer where counting would take more than this share of
+#: the time, because the pass is large.
 _COUNT_SECONDS: Final = 0.5
+_COUNT_SHARE: Final = 0.02
+_LONGEST_COUNT_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,10 @@ class RunningPass:
     async def _report(self) -> None:
         """Tell how far the pass is, and others that it lives."""
         while True:
+            started = time.monotonic()
             await self._count()
-            await asyncio.sleep(_COUNT_SECONDS)
+            took = time.monotonic() - started
+            await asyncio.sleep(min(max(_COUNT_SECONDS, took / _COUNT_SHARE), _LONGEST_COUNT_SECONDS))
 
     async def _count(self) -> None:
         counted = await self._engine.database.steadily(self._read_counts)

@@ -1,6 +1,9 @@
 -- name: claim_crawls
 -- Take up to `most` crawls that nobody works on. A lease is over when its time is up or its worker is gone:
 -- a worker holds an advisory lock for life, so a killed one is noticed at once.
+-- However long the queue is, only its beginning is read, in the order of its index, and what belongs to a crawl is looked
+-- up for that crawl alone (aggregate and LIMIT keep it so, whatever is known of the tables): all of a pass is begun at
+-- once, and what a claim costs must not grow with it. Who holds locks is asked only about other workers.
 WITH live AS (
     SELECT objid::bigint AS worker
     FROM pg_locks
@@ -12,12 +15,14 @@ WITH live AS (
     WHERE c.source_id = %(source)s
       AND c.state IN ('pending', 'running')
       AND c.next_attempt_at <= clock_timestamp()
-      AND (c.state = 'pending' OR c.lease_until < clock_timestamp() OR c.lease_owner NOT IN (SELECT worker FROM live))
+      AND (c.state = 'pending'
+           OR c.lease_until < clock_timestamp()
+           OR c.lease_owner <> %(worker)s AND c.lease_owner NOT IN (SELECT worker FROM live))
       AND (%(pass)s::bigint IS NULL
            OR (c.error_class IS NULL OR c.state = 'running')
-              AND c.crawl_id IN (SELECT p.crawl_id FROM ledger.pass_watch AS p WHERE p.pass_id = %(pass)s))
+              AND (SELECT bool_or(p.pass_id = %(pass)s) FROM ledger.pass_watch AS p WHERE p.crawl_id = c.crawl_id))
       AND (%(shorter_than)s::integer IS NULL OR c.pages < %(shorter_than)s)
-    ORDER BY c.next_attempt_at, c.crawl_id
+    ORDER BY c.next_attempt_at
     LIMIT %(most)s
     FOR UPDATE SKIP LOCKED
 ), taken AS (
@@ -45,8 +50,8 @@ CROSS JOIN LATERAL (
            array_agg(coalesce(cw.open, false) ORDER BY cw.place) AS open,
            extract(epoch FROM max(watch.grown_window))::float8 AS grown_window
     FROM ledger.crawl_watch AS cw
-    JOIN ledger.watch AS watch USING (watch_id)
-    JOIN ledger.address AS a USING (address_id)
+    CROSS JOIN LATERAL (SELECT * FROM ledger.watch WHERE watch_id = cw.watch_id LIMIT 1) AS watch
+    CROSS JOIN LATERAL (SELECT * FROM ledger.address WHERE address_id = watch.address_id LIMIT 1) AS a
     WHERE cw.crawl_id = t.crawl_id
 ) AS w
 ORDER BY t.next_attempt_at, t.crawl_id

@@ -56,7 +56,8 @@ ORDER BY watch_id
 FOR NO KEY UPDATE
 
 -- name: read_watches
--- What is known of each watch before this publish. No row: it is not watched any more.
+-- What is known of each watch before this publish, looked up one by one (LIMIT keeps it so): history is long. No row: it is
+-- not watched any more.
 SELECT p.watch_id,
        p.watched_from::timestamptz AS watched_from,
        greatest(p.watched_from, last.snapshot_at, last.judged_at) AS latest,
@@ -67,10 +68,9 @@ SELECT p.watch_id,
        last.holdings,
        last.crawl_id,
        greatest(last.height_to, witness.height_to) AS height,
-       NOT EXISTS (SELECT FROM ledger.holding_version AS h WHERE h.watch_id = p.watch_id) AS unheard_of,
-       EXISTS (
-           SELECT FROM ledger.carried_span AS s WHERE s.watch_id = p.watch_id AND s.valid_to IS NULL
-       ) AS carries,
+       (SELECT true FROM ledger.holding_version AS h WHERE h.watch_id = p.watch_id LIMIT 1) IS NULL AS unheard_of,
+       (SELECT true FROM ledger.carried_span AS s WHERE s.watch_id = p.watch_id AND s.valid_to IS NULL LIMIT 1)
+           IS NOT NULL AS carries,
        witness.snapshot_id AS witness,
        extract(epoch FROM clock_timestamp() - witness.judged_at)::float8 AS witness_age,
        coalesce(least(witness.height_from, witness.height_to) < last.height_to, false) AS witness_lags,
@@ -84,8 +84,12 @@ LEFT JOIN LATERAL (
     ORDER BY s.snapshot_at DESC
     LIMIT 1
 ) AS last ON true
-LEFT JOIN ledger.snapshot AS witness
-    ON witness.watch_id = p.watch_id AND witness.state = 'quarantined' AND witness.resolution IS NULL
+LEFT JOIN LATERAL (
+    SELECT s.snapshot_id, s.judged_at, s.height_from, s.height_to
+    FROM ledger.snapshot AS s
+    WHERE s.watch_id = p.watch_id AND s.state = 'quarantined' AND s.resolution IS NULL
+    LIMIT 1
+) AS witness ON true
 WHERE p.watch_id = ANY(%(watches)s) AND p.watched_to IS NULL
 
 -- name: find_repeats
