@@ -24,8 +24,8 @@ _log = structlog.get_logger()
 #: How often a pass looks for crawls that others hold.
 _POLL_SECONDS: Final = 0.25
 
-#: Seconds between two counts of a pass for its progress; longer where counting would take more than this share of
-#: the time, because the pass is large.
+#: Seconds between two counts of a pass for its progress; longer where counting takes more than this share
+#: of the time: the pass is large.
 _COUNT_SECONDS: Final = 0.5
 _COUNT_SHARE: Final = 0.02
 _LONGEST_COUNT_SECONDS: Final = 5.0
