@@ -3,7 +3,7 @@
 -- a worker holds an advisory lock for life, so a killed one is noticed at once.
 -- However long the queue is, only its beginning is read, in the order of its index, and what belongs to a crawl is looked
 -- up for that crawl alone (aggregate and LIMIT keep it so, whatever is known of the tables): all of a pass is begun at
--- once, and what a claim costs must not grow with it. Who holds locks is asked only about other workers.
+-- once, and what a claim costs must not grow with it.
 WITH live AS (
     SELECT objid::bigint AS worker
     FROM pg_locks
@@ -15,9 +15,7 @@ WITH live AS (
     WHERE c.source_id = %(source)s
       AND c.state IN ('pending', 'running')
       AND c.next_attempt_at <= clock_timestamp()
-      AND (c.state = 'pending'
-           OR c.lease_until < clock_timestamp()
-           OR c.lease_owner <> %(worker)s AND c.lease_owner NOT IN (SELECT worker FROM live))
+      AND (c.state = 'pending' OR c.lease_until < clock_timestamp() OR c.lease_owner NOT IN (SELECT worker FROM live))
       AND (%(pass)s::bigint IS NULL
            OR (c.error_class IS NULL OR c.state = 'running')
               AND (SELECT bool_or(p.pass_id = %(pass)s) FROM ledger.pass_watch AS p WHERE p.crawl_id = c.crawl_id))
