@@ -290,8 +290,7 @@ def _find_next(
 def _probe(last: _Position) -> Cursor:
     """Our own query for what comes after a row. A server begins its links with another name."""
     *token, serial = last
-    entity = ".".join(map(str, token))
-    return Cursor(f"{_PROBE}{serial}&token.id=gte:{entity}&limit={FULL_PAGE}&order=asc")
+    return Cursor(f"{_PROBE}{serial}&token.id=gte:{'.'.join(map(str, token))}&limit={FULL_PAGE}&order=asc")
 
 
 def is_probe(cursor: Cursor | None) -> bool:
