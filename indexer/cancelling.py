@@ -25,5 +25,10 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]], patience_seconds: float 
 
 def was_told_to_stop() -> bool:
     """Whether somebody cancelled the current task, even if what it waited for swallowed that."""
+    return times_told() > 0
+
+
+def times_told() -> int:
+    """How often the current task was cancelled. More often after a call than before: it swallowed one."""
     task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+    return 0 if task is None else task.cancelling()

@@ -34,9 +34,10 @@ WHERE NOT EXISTS (SELECT FROM ledger.watch_period AS p WHERE p.watch_id = s.watc
 -- name: read_looks
 -- What is known of the watches to look at: the open crawl, how the last ones of this watch period ended, and
 -- whether a disbelieved list waits. Restarts are no outcomes; a refusal is the source's failure, not the watch's.
+-- One clock for all: at two, watches due at the same instant would part, and no longer share a crawl.
 SELECT n.watch_id, w.source_id AS source, a.address, w.scope, w.every, p.watched_from,
        open.created_at AS open_since, last.ended_at, last.failures, last.last_due,
-       witness.judged_at AS witness_at, clock_timestamp() AS now
+       witness.judged_at AS witness_at, statement_timestamp() AS now
 FROM (
     SELECT s.watch_id, s.look_at
     FROM ledger.schedule AS s

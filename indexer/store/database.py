@@ -3,6 +3,7 @@
 Store functions take a connection and never commit; only `crawl` and `jobs` call `transaction`.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from indexer.cancelling import times_told
 from indexer.errors import DatabaseUnavailable
 from indexer.store.arrays import adapting
 
@@ -43,6 +45,17 @@ def is_passing(error: BaseException) -> bool:
     return not isinstance(error, (psycopg.errors.DiskFull, psycopg.errors.QueryCanceled))
 
 
+@asynccontextmanager
+async def _lent(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
+    """A connection of a pool. Whoever is cancelled while waiting for it ends, and not only the waiting."""
+    told = times_told()
+    async with pool.connection() as connection:
+        # Before Python 3.12 the pool's waiting may swallow a cancellation that comes with the connection.
+        if times_told() > told:
+            raise asyncio.CancelledError
+        yield connection
+
+
 class Database:
     """Connections to one database: a pool, and those that publish."""
 
@@ -61,25 +74,25 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection in autocommit, for reading."""
-        async with self._pool.connection() as connection:
+        async with _lent(self._pool) as connection:
             yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside a transaction, committed when the block ends without an error."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with _lent(self._pool) as connection, connection.transaction():
             yield connection
 
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[Connection]:
         """A connection that publishes, in autocommit."""
-        async with self._publisher.connection() as connection:
+        async with _lent(self._publisher) as connection:
             yield connection
 
     @asynccontextmanager
     async def publishing(self) -> AsyncIterator[Connection]:
         """A transaction on a connection that publishes."""
-        async with self._publisher.connection() as connection, connection.transaction():
+        async with _lent(self._publisher) as connection, connection.transaction():
             yield connection
 
     async def steadily(

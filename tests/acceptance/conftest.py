@@ -1,4 +1,7 @@
-"""The long run of the daemon is for those who ask for it: `pytest -m daemon_long tests/acceptance`."""
+"""Processes that hear Ctrl-C; the long run is for those who ask: `pytest -m daemon_long tests/acceptance`."""
+
+import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,3 +17,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave it out unless the marks asked for name it."""
     if _LONG not in str(config.option.markexpr):
         items[:] = [item for item in items if item.get_closest_marker(_LONG) is None]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> Iterator[None]:
+    """A shell that runs us in the background ignores SIGINT, and what we start would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -1,14 +1,14 @@
 """Due watches become crawls: once, together where they can, and from what the database says alone."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import psycopg
 
 from indexer import bootstrap, due, jobs
 from indexer.jobs import Engine
-from indexer.store import statements
+from indexer.store import schedule, statements
 from tests.integration.daemon.working import begin, make_due, work_until
 from tests.integration.engine.conftest import OpenStage
 from tests.integration.engine.stage import Fault, Stage
@@ -81,6 +81,20 @@ def test_a_tick_and_a_pass_at_once_make_each_crawl_once(open_stage: OpenStage) -
         <= 2
     )
     assert stage.value("SELECT count(*) FROM ledger.crawl_watch WHERE open") <= 20
+
+
+def test_watches_looked_at_together_are_judged_at_one_instant(open_stage: OpenStage) -> None:
+    """Two that are due at the same second are due together, and share a crawl."""
+    stage = open_stage({"hedera": (1,) * 30})
+
+    async def look(engine: Engine) -> list[datetime]:
+        await begin(engine)
+        async with engine.database.connection() as connection:
+            return [found.now for found in await schedule.read_looks(connection, 100)]
+
+    seen = stage.run(look)
+
+    assert (len(seen), len(set(seen))) == (30, 1)
 
 
 def test_addresses_of_one_rune_share_crawls_of_twenty(open_stage: OpenStage) -> None:
