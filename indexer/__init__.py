@@ -12,7 +12,7 @@ The map, from the outside in; imports only go down::
     crawl, walk        the loop: ask, fetch, read, commit; and the reaction to every failure
     page_reader        what a page says: recognised, compared, or parsed whole
     commit             many finished pages in one transaction
-    publish, lists     fold, judge, merge: a finished crawl becomes history
+    publish, lists     fold, judge, merge: a finished crawl becomes history; packed: a long list until then
     client, wire, connection, answer     HTTP out, bytes in, every failure translated
     store, sql         the statements, one module per file; store.tables is the truth for columns
     verdict, folding, recognition, comparison, schedule    pure: may this list be believed; pages to lists;

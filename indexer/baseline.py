@@ -3,7 +3,7 @@
 Only plain lists take this way; one with a repeated or unreadable item is folded and merged like any other.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Final
@@ -27,11 +27,7 @@ def first_versions(
 
     In the order of the indexes that begin with the watch: so they grow at their ends, which costs less.
     """
-    opened = instant.isoformat()
-    ends = {
-        page_no: f"\t{fetched.isoformat()}\tbaseline\t{crawl_id}\t{page_no}\n"
-        for page_no, fetched in page_times.items()
-    }
+    opened, ends = instant.isoformat(), _ends(crawl_id, page_times)
     for row in sorted(rows, key=_ASSET):
         watch_id, asset_id, sub_key, _, page_no, _, amount, decimals, locked, frozen, delegate, details, _ = (
             row
@@ -44,3 +40,24 @@ def first_versions(
             f"\t{NULL if delegate is None else escape(delegate)}"
             f"\t{details if details == '{}' else field(details)}{ends[page_no]}"
         )
+
+
+def versions_of_lines(
+    lines: Iterable[str], crawl_id: int, page_times: Mapping[int, datetime], instant: datetime
+) -> Iterator[str]:
+    """The same of rows that are lines for ``copy_fold`` already, in their order; each of them readable."""
+    opened = instant.isoformat()
+    ends = {str(page_no): end for page_no, end in _ends(crawl_id, page_times).items()}
+    for line in lines:
+        watch_id, asset_id, sub_key, _, page_no, _, rest = line.split("\t", 6)
+        # What is stated stands in both in the same order; a reason, which readable rows lack, ends the line.
+        stated = rest[: rest.rindex("\t")]
+        yield f"{watch_id}\t{asset_id}\t{sub_key}\t1\t{opened}\t{stated}{ends[page_no]}"
+
+
+def _ends(crawl_id: int, page_times: Mapping[int, datetime]) -> dict[int, str]:
+    """How the lines of each page's versions end."""
+    return {
+        page_no: f"\t{fetched.isoformat()}\tbaseline\t{crawl_id}\t{page_no}\n"
+        for page_no, fetched in page_times.items()
+    }

@@ -182,6 +182,7 @@ class Committer:
             for work in batch:
                 if work.finished is not None and work.page.crawl_id in needs.crawls:
                     work.finished.delta = None
+                    work.finished.may_begin = False
             await self._commit_batch(batch)
             return
         except Exception as error:  # noqa: BLE001  whatever it is, somebody waits for it

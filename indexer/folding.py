@@ -1,7 +1,6 @@
 """The fold: pages of one crawl become one list per watch. Pure, and the same for publishing and replay.
 
-Memory is bounded by pages: rows are kept only while a crawl is small, and read again from the raw pages
-when it is not.
+Memory is bounded by pages: rows are kept as they are only while a crawl is small.
 """
 
 import hashlib
@@ -12,7 +11,7 @@ from typing import Final, NamedTuple
 
 from indexer.records import Holding, Page, Price, Unreadable
 
-#: A crawl with more rows than this is read again from its raw pages when it is published.
+#: Rows of a crawl that are kept as they are. Of more, they are packed, or read again from its raw pages.
 ROWS_IN_MEMORY: Final = 10_000
 
 #: Of nothing: copied for every line.

@@ -12,6 +12,7 @@ from indexer.baseline import is_plain
 from indexer.config import SourceConfig
 from indexer.errors import BadPage
 from indexer.folding import Fold, FoldPrice, FoldRow, ListSummary, digest_of_sum, named_assets
+from indexer.packed import PackedRows
 from indexer.records import Cursor, Facts, Page, Question
 from indexer.sources.base import Source
 from indexer.store import assets, history, instants, pages
@@ -77,8 +78,12 @@ class FinishedCrawl:
     facts: Facts
     #: Watch number of each address it still covers.
     covered: Mapping[str, int]
-    #: The folded list while it is small; None: read the raw pages again.
+    #: The folded list while it is small.
     rows: list[FoldRow] | None
+    #: The folded list when it is long. Neither: read the raw pages again.
+    packed: PackedRows | None = None
+    #: Whether a history may begin with the packed rows as they are: no holding turned out to be there twice.
+    may_begin: bool = True
     prices: list[FoldPrice] = field(default_factory=list)
     summaries: Mapping[int, ListSummary] = field(default_factory=dict)
     #: Database time of each committed page; the last one is committed together with the publish.
@@ -106,7 +111,7 @@ class FoldedList:
     verdict: Verdict = field(default_factory=lambda: Verdict("publish"))
     changed: bool = False
     #: The rows of a first list that needs no comparison.
-    first_rows: Sequence[FoldRow] | None = None
+    first_rows: Sequence[FoldRow] | PackedRows | None = None
     #: What is new and gone, instead of rows in the fold.
     delta: Delta | None = None
 
@@ -175,6 +180,7 @@ async def gather(
         if mine is None:
             if crawl.rows is None:
                 await instants.allow_time(connection)
+            if crawl.rows is None and crawl.packed is None:
                 copied += await read_again(connection, crawl)
                 _check_complete(crawl, advanced[crawl.claim.crawl_id])
             mine = _lists(crawl, advanced, known, crawl.summaries)
@@ -257,6 +263,8 @@ def _is_still_the_base(delta: Delta, known: Known) -> bool:
 
 async def _fill(connection: Connection, crawl: FinishedCrawl, lists: Sequence[FoldedList]) -> int:
     """Copy the rows in memory that have something to be compared with; returns how many."""
+    if crawl.packed is not None and lists:
+        return await _fill_packed(connection, crawl.packed, crawl, lists)
     if crawl.rows is None or not lists:
         return 0
     by_watch: dict[int, list[FoldRow]] = {item.known.watch_id: [] for item in lists}
@@ -268,6 +276,17 @@ async def _fill(connection: Connection, crawl: FinishedCrawl, lists: Sequence[Fo
         if _is_first(item) and is_plain(rows):
             item.first_rows = by_watch.pop(item.known.watch_id)
     return await history.fill_fold(connection, chain.from_iterable(by_watch.values())) if by_watch else 0
+
+
+async def _fill_packed(
+    connection: Connection, packed: PackedRows, crawl: FinishedCrawl, lists: Sequence[FoldedList]
+) -> int:
+    """Copy the rows of a long list. Whether one came twice in a first one, the database will say."""
+    item = lists[0]
+    if len(crawl.covered) == 1 and crawl.may_begin and packed.all_readable and _is_first(item):
+        item.first_rows = packed
+        return 0
+    return await history.fill_fold_packed(connection, packed.blocks())
 
 
 def _is_first(item: FoldedList) -> bool:

@@ -14,8 +14,9 @@ from indexer.client import Answer
 from indexer.commit import Committer
 from indexer.comparison import Comparison, Share, compare_with
 from indexer.errors import BadPage
-from indexer.folding import Fold, FoldPrice, FoldRow, named_assets
+from indexer.folding import ROWS_IN_MEMORY, Fold, FoldPrice, FoldRow, named_assets
 from indexer.lists import Delta
+from indexer.packed import MOST_BYTES, PackedRows
 from indexer.recognition import KnownList, Steady, find_steady
 from indexer.records import Cursor, Facts, Page, Question, Request
 from indexer.sources.base import Source
@@ -50,6 +51,8 @@ class Walk:
     #: None once the crawl is too large for memory, or was begun by another worker.
     #: Only what is new, while pages are compared.
     rows: list[FoldRow] | None
+    #: Those of a list that is too long for that; None: it is not, or not all of its rows were seen here.
+    packed: PackedRows | None = None
     prices: list[FoldPrice] = field(default_factory=list)
     #: The pages of the last published crawl, as long as this one repeats or is compared with them.
     known: KnownList | None = None
@@ -74,8 +77,29 @@ class Walk:
     def give_up_comparing(self) -> None:
         """From here on pages are read whole; those that were not are read again at the publish."""
         if self.comparison is not None:
-            self.rows, self.prices, self.skipped = None, [], None
+            self.forget_rows()
+            self.skipped = None
         self.known = self.comparison = None
+
+    def forget_rows(self) -> None:
+        """From here on only the raw pages tell all of the list."""
+        self.rows, self.packed, self.prices = None, None, []
+
+    def keep_rows(self, rows: list[FoldRow], prices: list[FoldPrice], *, is_last: bool) -> None:
+        """Add what a page lists, packed once the list is long."""
+        if self.rows is not None:
+            self.rows += rows
+            self.prices += prices
+            if is_last or len(self.rows) <= ROWS_IN_MEMORY:
+                return
+            rows, self.rows, self.packed = self.rows, None, PackedRows()
+        if self.packed is None:
+            return
+        # Prices are not packed, and of a list that is compared only a part is here.
+        if self.prices or prices or self.comparison is not None or self.packed.size > MOST_BYTES:
+            self.forget_rows()
+        else:
+            self.packed.add(rows)
 
 
 class Fetched(msgspec.Struct, frozen=True, gc=False):

@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 
-from indexer.baseline import first_versions
+import psycopg
+
+from indexer.baseline import first_versions, versions_of_lines
 from indexer.crashpoints import reached
 from indexer.errors import PublishTooSlow
 from indexer.judging import judge_lists
 from indexer.lists import FinishedCrawl, FoldedList, NeedsWholeList, gather
+from indexer.packed import PackedRows
 from indexer.store import crawls, history, instants
 from indexer.store.crawls import WatchVerdict
 from indexer.store.database import Connection
@@ -128,15 +131,28 @@ async def _change_history(connection: Connection, believed: Sequence[FoldedList]
 
 
 async def _begin_histories(connection: Connection, firsts: Sequence[FoldedList], instant: datetime) -> None:
-    if not firsts:
-        return
-    lines = (
-        first_versions(item.first_rows or (), item.advanced.crawl_id, _page_times(item), instant)
+    short = [
+        first_versions(item.first_rows, item.advanced.crawl_id, _page_times(item), instant)
         for item in sorted(firsts, key=lambda item: item.known.watch_id)
-    )
-    await history.copy_versions(connection, chain.from_iterable(lines))
+        if item.first_rows is not None and not isinstance(item.first_rows, PackedRows)
+    ]
+    if short:
+        await history.copy_versions(connection, chain.from_iterable(short))
     for item in firsts:
+        if isinstance(item.first_rows, PackedRows):
+            await _begin_long_history(connection, item, item.first_rows, instant)
         item.changed = True
+
+
+async def _begin_long_history(
+    connection: Connection, item: FoldedList, rows: PackedRows, instant: datetime
+) -> None:
+    lines = versions_of_lines(rows.lines(), item.advanced.crawl_id, _page_times(item), instant)
+    try:
+        await history.copy_versions(connection, lines)
+    except psycopg.errors.UniqueViolation:
+        # A holding came twice. That is judged like any list that moved, from the fold.
+        raise NeedsWholeList([item.advanced.crawl_id]) from None
 
 
 async def _change_by_deltas(connection: Connection, lists: Sequence[FoldedList], instant: datetime) -> None:

@@ -14,7 +14,7 @@ from indexer.commit import WINDOW_RESTARTS, Committer, Work
 from indexer.config import SourceConfig
 from indexer.crashpoints import reached
 from indexer.errors import WalkMoved
-from indexer.folding import ROWS_IN_MEMORY, Fold, named_assets
+from indexer.folding import Fold, named_assets
 from indexer.lists import FinishedCrawl, window_of
 from indexer.page_reader import Fetched, PageRead, PageReader, Walk
 from indexer.recognition import SKIPPED_BYTES
@@ -157,7 +157,7 @@ class Walker:
             return
         walk.known = None
         if walk.skipped is None:
-            walk.rows = None
+            walk.forget_rows()
         else:
             for number, (question, body) in enumerate(walk.skipped, start=1):
                 await self._fold_page(walk, number, self._source.parse(question, body))
@@ -172,17 +172,14 @@ class Walker:
             walk.skipped = None
 
     async def _fold_page(self, walk: Walk, number: int, page: Page) -> None:
-        """Number the assets of a page and add its rows, while the crawl is small."""
+        """Number the assets of a page and add its rows, unless the crawl is read again anyway."""
         named = named_assets(page)
         numbers = await self._committer.learn_assets(self._source.network, named, page.assets)
         reached("assets_learned")
-        if walk.rows is None:
+        if walk.rows is None and walk.packed is None:
             return
         rows, prices = walk.fold.add(number, page, numbers)
-        walk.rows += rows
-        walk.prices += prices
-        if len(walk.rows) > ROWS_IN_MEMORY and page.next_cursor is not None:
-            walk.rows, walk.prices = None, []
+        walk.keep_rows(rows, prices, is_last=page.next_cursor is None)
 
     def _tell(self, progress: Progress) -> None:
         _log.info(
@@ -231,14 +228,15 @@ class Walker:
 
     async def _finish(self, walk: Walk) -> FinishedCrawl:
         delta = await self._reader.find_delta(walk)
-        whole = walk.rows if walk.known is None else None
+        is_whole = walk.known is None
         return FinishedCrawl(
             claim=walk.held,
             source=self._source,
             config=self._config,
             facts=walk.facts,
             covered=walk.held.covered,
-            rows=whole,
+            rows=walk.rows if is_whole else None,
+            packed=walk.packed if is_whole else None,
             prices=walk.prices,
             page_times=walk.page_times,
             repeats_crawl=self._repeated_crawl(walk),

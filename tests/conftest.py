@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
-import psutil
+import psutil  # type: ignore[import-untyped,unused-ignore]
 import psycopg
 import pytest
 import structlog

@@ -176,6 +176,11 @@ async def fill_fold(connection: Connection, rows: Iterable[FoldRow]) -> int:
     return await _copy(connection, _SQL.copy_fold, map(copying.line, rows))
 
 
+async def fill_fold_packed(connection: Connection, blocks: Iterable[bytes]) -> int:
+    """Copy rows of a list that are lines already; returns how many."""
+    return await _send(connection, _SQL.copy_fold, blocks)
+
+
 async def copy_versions(connection: Connection, lines: Iterable[str]) -> None:
     """Open the versions of first lists."""
     await _copy(connection, _SQL.copy_versions, lines)
@@ -187,9 +192,13 @@ async def fill_prices(connection: Connection, prices: Iterable[FoldPrice]) -> No
 
 
 async def _copy(connection: Connection, statement: bytes, lines: Iterable[str]) -> int:
+    return await _send(connection, statement, copying.blocks(lines))
+
+
+async def _send(connection: Connection, statement: bytes, blocks: Iterable[bytes]) -> int:
     async with connection.cursor() as cursor:
         async with cursor.copy(statement) as copy:
-            for block in copying.blocks(lines):
+            for block in blocks:
                 await copy.write(block)
         return cursor.rowcount
 

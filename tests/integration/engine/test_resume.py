@@ -234,7 +234,7 @@ def test_an_account_too_large_for_memory_gives_the_same_history(
 ) -> None:
     """Read again from its raw pages, a list has the digest, rows and verdict of one kept in memory."""
     stage = open_stage({source: (45, 7)}, pages=10)
-    monkeypatch.setattr("indexer.walk.ROWS_IN_MEMORY", 12)
+    monkeypatch.setattr("indexer.page_reader.ROWS_IN_MEMORY", 12)
     stage.crawl()
     large = stage.rows("SELECT watch_id, digest, holdings FROM ledger.snapshot ORDER BY watch_id")
     assert stage.differences() == {}
