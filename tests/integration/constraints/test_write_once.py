@@ -103,3 +103,15 @@ def test_a_version_is_of_something(ledger: Ledger, missing: str) -> None:
     """No version of a watch or an asset that does not exist."""
     with pytest.raises(REFUSED):
         ledger.version(ledger.watch(), at(1), **{missing: 999_999})
+
+
+def test_a_description_is_of_something(ledger: Ledger) -> None:
+    """No description of an asset that does not exist, neither written nor moved there."""
+    described = {"kind": "nft", "metadata": "{}", "digest": b"\0"}
+    ledger.insert("asset_detail", asset_id=ledger.asset, **described)
+
+    with pytest.raises(REFUSED):
+        ledger.insert("asset_detail", asset_id=999_999, **described)
+    with pytest.raises(REFUSED):
+        ledger.run("UPDATE ledger.asset_detail SET asset_id = 999999")
+    assert ledger.value("SELECT count(*) FROM ledger.asset_detail") == 1
