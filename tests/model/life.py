@@ -31,6 +31,9 @@ CAREFUL = Guard(min_holdings=5, max_shrink=0.5, confirm_after=timedelta(minutes=
 #: A list that moved, or is of the past, is asked for so often once more before anything is made of it.
 ASKED_AGAIN = 2
 
+#: Lives whose lists come in such pages remember only a few rows as they are: what is long is cheap here.
+SHORT_PAGES = 3
+
 #: (watch, place, amount or None to remove, a second fact)
 Edit = tuple[int, int, int | None, bool]
 
@@ -59,6 +62,7 @@ class Life:
         rig.clock.set(next_month(rig.clock.read()))
         rig.make_room()
         rig.world.begin_again(page_size)
+        rig.remember(*([2] if page_size == SHORT_PAGES else []))
         rig.configure(self.guard, FRESH_FOR)
         self._last_snapshot = rig.fold_from = rig.last_snapshot()
         rig.apply(self.watches)

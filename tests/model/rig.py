@@ -15,11 +15,12 @@ from typing import Any, Self, TypeVar, cast
 import psycopg
 from psycopg.rows import TupleRow, class_row
 
-from indexer import bootstrap, config, prune, review
+from indexer import bootstrap, config, page_reader, prune, review
 from indexer.client import Client
 from indexer.commit import Committer
 from indexer.config import Config
 from indexer.crawl import Crawler, Doors
+from indexer.folding import ROWS_IN_MEMORY
 from indexer.jobs import apply_watchlist
 from indexer.store import crawls, pages, passes, runs
 from indexer.store.crawls import Claim, Worker
@@ -95,7 +96,12 @@ class Rig:
         self._run(self._open())
         return self
 
+    def remember(self, rows: int = ROWS_IN_MEMORY) -> None:
+        """Let lists of more rows than this be packed on their way."""
+        vars(page_reader)["ROWS_IN_MEMORY"] = rows
+
     def __exit__(self, *_: object) -> None:
+        self.remember()
         self._run(self._close())
         self._runner.close()
         self.reading.close()
