@@ -1,7 +1,7 @@
 """Databases for tests: one migrated template per session, cloned for each test that asks.
 
 INDEXER_TEST_DATABASE__URL names a server on which databases may be created; without it the embedded
-PostgreSQL runs in a temporary folder.
+PostgreSQL runs in a temporary folder, in memory where there is room for it.
 """
 
 import os
