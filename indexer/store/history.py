@@ -158,7 +158,7 @@ class SnapshotRow:
 
 
 async def begin(connection: Connection, watches: Sequence[int]) -> dict[int, Known]:
-    """Lock these watches and read what is known of them. A watch left out is not watched any more."""
+    """Lock these watches and read what is known of them. One left out is not watched any more."""
     await connection.execute(_SQL.lock_watches, {"watches": list(watches)})
     async with connection.cursor(row_factory=class_row(Known)) as cursor:
         await cursor.execute(_SQL.read_watches, {"watches": list(watches)})
@@ -173,29 +173,25 @@ async def create_fold(connection: Connection) -> None:
 
 async def fill_fold(connection: Connection, rows: Iterable[FoldRow]) -> int:
     """Copy rows of a list; returns how many."""
-    return await _copy(connection, _SQL.copy_fold, map(copying.line, rows))
+    return await fill_fold_packed(connection, copying.blocks(map(copying.line, rows)))
 
 
 async def fill_fold_packed(connection: Connection, blocks: Iterable[bytes]) -> int:
     """Copy rows of a list that are lines already; returns how many."""
-    return await _send(connection, _SQL.copy_fold, blocks)
+    return await _copy(connection, _SQL.copy_fold, blocks)
 
 
 async def copy_versions(connection: Connection, lines: Iterable[str]) -> None:
     """Open the versions of first lists."""
-    await _copy(connection, _SQL.copy_versions, lines)
+    await _copy(connection, _SQL.copy_versions, copying.blocks(lines))
 
 
 async def fill_prices(connection: Connection, prices: Iterable[FoldPrice]) -> None:
     """Copy the prices of a list."""
-    await _copy(connection, _SQL.copy_prices, map(copying.line, prices))
+    await _copy(connection, _SQL.copy_prices, copying.blocks(map(copying.line, prices)))
 
 
-async def _copy(connection: Connection, statement: bytes, lines: Iterable[str]) -> int:
-    return await _send(connection, statement, copying.blocks(lines))
-
-
-async def _send(connection: Connection, statement: bytes, blocks: Iterable[bytes]) -> int:
+async def _copy(connection: Connection, statement: bytes, blocks: Iterable[bytes]) -> int:
     async with connection.cursor() as cursor:
         async with cursor.copy(statement) as copy:
             for block in blocks:
@@ -315,14 +311,9 @@ async def resolve_witnesses(
     connection: Connection, resolutions: Sequence[tuple[int, str]], instant: datetime
 ) -> None:
     """Say what became of surprising lists."""
-    await connection.execute(
-        _SQL.resolve_witnesses,
-        {
-            "snapshots": [snapshot for snapshot, _ in resolutions],
-            "resolutions": [resolution for _, resolution in resolutions],
-            "instant": instant,
-        },
-    )
+    snapshots, words = [snapshot for snapshot, _ in resolutions], [word for _, word in resolutions]
+    bind = {"snapshots": snapshots, "resolutions": words, "instant": instant}
+    await connection.execute(_SQL.resolve_witnesses, bind)
 
 
 async def drop_testimony(connection: Connection, snapshots: Sequence[int]) -> None:
