@@ -29,17 +29,20 @@ def first_versions(
     """
     opened, ends = instant.isoformat(), _ends(crawl_id, page_times)
     for row in sorted(rows, key=_ASSET):
-        watch_id, asset_id, sub_key, _, page_no, _, amount, decimals, locked, frozen, delegate, details, _ = (
-            row
-        )
-        # The usual values of columns that are seldom filled are not looked at twice: a million come here.
-        yield (
-            f"{watch_id}\t{asset_id}\t{escape(sub_key) if sub_key else sub_key}\t1\t{opened}"
-            f"\t{NULL if amount is None else amount}\t{NULL if decimals is None else decimals}"
-            f"\t{NULL if locked is None else locked}\t{NULL if frozen is None else frozen}"
-            f"\t{NULL if delegate is None else escape(delegate)}"
-            f"\t{details if details == '{}' else field(details)}{ends[page_no]}"
-        )
+        sub_key = escape(row.sub_key) if row.sub_key else ""
+        yield f"{row.watch_id}\t{row.asset_id}\t{sub_key}\t1\t{opened}\t{stated(row)}{ends[row.page_no]}"
+
+
+def stated(row: FoldRow) -> str:
+    """What an item says of a holding, as the fields from ``amount`` to ``details``."""
+    _, _, _, _, _, _, amount, decimals, locked, frozen, delegate, details, _ = row
+    # The usual values of columns that are seldom filled are not looked at twice: a million come here.
+    return (
+        f"{NULL if amount is None else amount}\t{NULL if decimals is None else decimals}"
+        f"\t{NULL if locked is None else locked}\t{NULL if frozen is None else 't' if frozen else 'f'}"
+        f"\t{NULL if delegate is None else escape(delegate)}"
+        f"\t{details if details == '{}' else field(details)}"
+    )
 
 
 def versions_of_lines(
@@ -50,9 +53,9 @@ def versions_of_lines(
     ends = {str(page_no): end for page_no, end in _ends(crawl_id, page_times).items()}
     for line in lines:
         watch_id, asset_id, sub_key, _, page_no, _, rest = line.split("\t", 6)
-        # What is stated stands in both in the same order; a reason, which readable rows lack, ends the line.
-        stated = rest[: rest.rindex("\t")]
-        yield f"{watch_id}\t{asset_id}\t{sub_key}\t1\t{opened}\t{stated}{ends[page_no]}"
+        # All but the reason, which ends the line and which readable rows lack.
+        said = rest[: rest.rindex("\t")]
+        yield f"{watch_id}\t{asset_id}\t{sub_key}\t1\t{opened}\t{said}{ends[page_no]}"
 
 
 def _ends(crawl_id: int, page_times: Mapping[int, datetime]) -> dict[int, str]:

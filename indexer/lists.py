@@ -180,9 +180,9 @@ async def gather(
         if mine is None:
             if crawl.rows is None:
                 await instants.allow_time(connection)
-            if crawl.rows is None and crawl.packed is None:
-                copied += await read_again(connection, crawl)
-                _check_complete(crawl, advanced[crawl.claim.crawl_id])
+                if crawl.packed is None:
+                    copied += await read_again(connection, crawl)
+                    _check_complete(crawl, advanced[crawl.claim.crawl_id])
             mine = _lists(crawl, advanced, known, crawl.summaries)
         lists += mine
         whole = [item for item in mine if item.delta is None and not item.same_as_before]

@@ -1,4 +1,4 @@
-"""Rows of a list too long to be kept as they are: lines of COPY, compressed, some ten bytes a row. Pure.
+"""Rows of a list too long to be kept as they are: lines of COPY, compressed to four to ten bytes a row. Pure.
 
 What is published from them is what the raw pages say when they are read again, without reading them again.
 """
@@ -9,7 +9,8 @@ from typing import Final
 
 import zstandard
 
-from indexer.copying import NULL, escape, field
+from indexer.baseline import stated
+from indexer.copying import NULL, escape
 from indexer.folding import FoldRow
 
 #: Rows that take more than this are forgotten, and the raw pages read again: a bound, seldom met.
@@ -59,16 +60,9 @@ class PackedRows:
 
 def _line(row: FoldRow) -> str:
     """What `copying.line` says, without asking each value for its type: a million come here."""
-    (
-        watch_id, asset_id, sub_key, ordinal, page_no, readable, amount, decimals, locked, frozen, delegate,
-        details, reason,
-    ) = row  # fmt: skip
-    facts = details if details == "{}" else field(details)
+    sub_key = escape(row.sub_key) if row.sub_key else ""
+    reason = NULL if row.reason is None else escape(row.reason)
     return (
-        f"{watch_id}\t{asset_id}\t{escape(sub_key) if sub_key else ''}\t{ordinal}\t{page_no}"
-        f"\t{'t' if readable else 'f'}\t{NULL if amount is None else amount}"
-        f"\t{NULL if decimals is None else decimals}\t{NULL if locked is None else locked}"
-        f"\t{NULL if frozen is None else 't' if frozen else 'f'}"
-        f"\t{NULL if delegate is None else escape(delegate)}\t{facts}"
-        f"\t{NULL if reason is None else escape(reason)}\n"
+        f"{row.watch_id}\t{row.asset_id}\t{sub_key}\t{row.ordinal}\t{row.page_no}"
+        f"\t{'t' if row.readable else 'f'}\t{stated(row)}\t{reason}\n"
     )

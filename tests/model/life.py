@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from indexer.errors import ClockWentBack, UsageError
+from indexer.folding import ROWS_IN_MEMORY
 from indexer.store.crawls import Claim
 from indexer.store.passes import Selected
 from tests.model import questions
@@ -62,7 +63,7 @@ class Life:
         rig.clock.set(next_month(rig.clock.read()))
         rig.make_room()
         rig.world.begin_again(page_size)
-        rig.remember(*([2] if page_size == SHORT_PAGES else []))
+        rig.remember(2 if page_size == SHORT_PAGES else ROWS_IN_MEMORY)
         rig.configure(self.guard, FRESH_FOR)
         self._last_snapshot = rig.fold_from = rig.last_snapshot()
         rig.apply(self.watches)

@@ -96,12 +96,12 @@ class Rig:
         self._run(self._open())
         return self
 
-    def remember(self, rows: int = ROWS_IN_MEMORY) -> None:
+    def remember(self, rows: int) -> None:
         """Let lists of more rows than this be packed on their way."""
         vars(page_reader)["ROWS_IN_MEMORY"] = rows
 
     def __exit__(self, *_: object) -> None:
-        self.remember()
+        self.remember(ROWS_IN_MEMORY)
         self._run(self._close())
         self._runner.close()
         self.reading.close()

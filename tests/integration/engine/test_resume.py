@@ -232,7 +232,7 @@ def test_a_walk_that_breaks_costs_its_own_watches(
 def test_an_account_too_large_for_memory_gives_the_same_history(
     open_stage: OpenStage, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Read again from its raw pages, a list has the digest, rows and verdict of one kept in memory."""
+    """Packed or read again, a list has the digest, rows and verdict of one kept as it is."""
     stage = open_stage({source: (45, 7)}, pages=10)
     monkeypatch.setattr("indexer.page_reader.ROWS_IN_MEMORY", 12)
     stage.crawl()
