@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from indexer.ahead import Ahead
 from indexer.crawl import Outcome
 from indexer.store.crawls import Claim
 from indexer.worker import MOST_WAITING
@@ -49,6 +50,7 @@ class Lanes:
     #: It refused us: nothing is claimed until it may be tried again.
     is_paused: bool = False
     failures_in_a_row: int = 0
+    ahead: Ahead = field(default_factory=Ahead)
 
     @property
     def long_width(self) -> int:
@@ -66,7 +68,12 @@ class Lanes:
             return 0 if self.walks or self.is_paused else 1
         waiting = min(sum(walk.waits for walk in self.walks.values()), MOST_WAITING)
         long = sum(walk.is_long and not walk.waits for walk in self.walks.values())
-        return self.width - (len(self.walks) - waiting - min(long, self.long_width))
+        more = self.ahead.count()
+        return self.width + more - (len(self.walks) - waiting - min(long, self.long_width))
+
+    def is_worth_claiming(self) -> bool:
+        """Whether so many are free that a claim pays before any walk ends."""
+        return self.count_free() > (self.width + self.ahead.count()) // 3
 
     def has_room_for_long(self) -> bool:
         """Whether one more long walk may begin."""
@@ -98,7 +105,10 @@ class Lanes:
         """What a walk came to."""
         if outcome == "published":
             self.failures_in_a_row = 0
-        elif outcome in ("failed", "handed back"):
+            self.ahead.count_published(1)
+            return
+        self.ahead.forget()
+        if outcome in ("failed", "handed back"):
             self.failures_in_a_row += 1
         elif outcome == "refused":
             self.is_paused = True

@@ -6,6 +6,7 @@ the arithmetic, the waiting, and the beat of one process; workers on several mac
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -144,6 +145,7 @@ class BeatPacer:
 
     async def _meet_turn(self) -> bool:
         """Wait for the next turn. False: it was missed, and by now it may be somebody else's moment."""
+        self._skip_missed()
         if self._left <= 0 or self._clock() - self._next_at > LATE_SECONDS:
             # Turns are moments, not permits: what was not used in time is moved, or gone.
             await self._take_block(self._mark if self._left > 0 else None)
@@ -153,8 +155,23 @@ class BeatPacer:
         if holds != self._holds or self._clock() - turn_at > LATE_SECONDS:
             return False
         self._left -= 1
-        self._next_at += (SECOND + self._lag) / self._rate
+        self._next_at += self._interval
         return True
+
+    @property
+    def _interval(self) -> float:
+        """Seconds from one turn to the next."""
+        return (SECOND + self._lag) / self._rate
+
+    def _skip_missed(self) -> None:
+        """Go on to the next turn of our block, where that is near and it has one: nobody need be asked."""
+        late = self._clock() - self._next_at
+        if late <= LATE_SECONDS or self._interval > LATE_SECONDS:
+            return
+        missed = math.ceil(late / self._interval)
+        if missed < self._left:
+            self._left -= missed
+            self._next_at += missed * self._interval
 
     async def _take_block(self, missed: Mark) -> None:
         """Ask until the beat gives us turns."""

@@ -3,7 +3,7 @@
 However it was read, what is kept of it are its exact bytes, and what it says is what parsing all of it says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -13,6 +13,7 @@ import msgspec
 from indexer.client import Answer
 from indexer.commit import Committer
 from indexer.comparison import Comparison, Share, compare_with
+from indexer.earlier import EarlierBodies
 from indexer.errors import BadPage
 from indexer.folding import ROWS_IN_MEMORY, Fold, FoldPrice, FoldRow, named_assets
 from indexer.lists import Delta
@@ -81,6 +82,10 @@ class Walk:
             self.skipped = None
         self.known = self.comparison = None
 
+    def forget_bodies(self) -> None:
+        """Its last page has been read: only what came of it is needed."""
+        self.comparison, self.earlier_bodies, self.skipped = None, None, []
+
     def forget_rows(self) -> None:
         """From here on only the raw pages tell all of the list."""
         self.rows, self.packed, self.prices = None, None, []
@@ -131,6 +136,7 @@ class PageReader:
         self._source = source
         self._database = database
         self._committer = committer
+        self._earlier = EarlierBodies(self._read_earlier)
 
     async def read(self, walk: Walk, fetched: Fetched) -> PageRead:
         """What this answer says. Raises BadPage, whose bytes are kept as evidence."""
@@ -194,10 +200,10 @@ class PageReader:
         """The last published list as rows, passed over as far as this one repeated it."""
         known = walk.known
         assert known is not None
-        size = sum(page.body_length for page in known.pages)
-        if not known.recognisable or self._source.absences_needed != 1 or not 0 < size <= _COMPARED_BYTES:
+        fits = 0 < known.body_bytes <= _COMPARED_BYTES
+        if not known.recognisable or self._source.absences_needed != 1 or not fits:
             return None
-        walk.earlier_bodies = await self._database.steadily(lambda: self._read_earlier(known))
+        walk.earlier_bodies = await self._earlier.read(known)
         questions = [
             Question(
                 tuple(walk.held.addresses),
@@ -213,9 +219,12 @@ class PageReader:
             return None
         return comparison
 
-    async def _read_earlier(self, known: KnownList) -> Sequence[EarlierBody]:
-        async with self._database.connection() as connection:
-            return await pages.read_earlier(connection, known)
+    async def _read_earlier(self, lists: Sequence[KnownList]) -> Mapping[int, Sequence[EarlierBody]]:
+        async def read() -> Mapping[int, Sequence[EarlierBody]]:
+            async with self._database.connection() as connection:
+                return await pages.read_earlier(connection, lists)
+
+        return await self._database.steadily(read)
 
     async def _parse(self, walk: Walk, fetched: Fetched) -> Page:
         try:

@@ -90,6 +90,11 @@ class KnownList:
     #: Whether what its pages said is still known: the code that read them, and nothing in doubt.
     recognisable: bool = True
 
+    @property
+    def body_bytes(self) -> int:
+        """The size of its bodies together, unpacked."""
+        return sum(page.body_length for page in self.pages)
+
     def page_kept_in(self, part_on: date, page_no: int) -> KnownPage | None:
         """The page of this number, if its bytes are kept as long as those of that month."""
         if self.part_on != part_on or page_no > len(self.pages):

@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from indexer.ahead import Ahead
 from indexer.cancelling import end_tasks
 from indexer.config import Config
 from indexer.crawl import REFUSED_PAUSE
@@ -118,20 +119,23 @@ class RunningPass:
         bell = self._bells[source] = asyncio.Event()
         waiting = self._waiting[source] = set[int]()
         is_idle, is_empty = True, False
+        ahead = Ahead()
         try:
             while True:
                 # A trial is alone until it is over.
-                free = most - len(running) + (min(len(waiting), MOST_WAITING) if most > 1 else 0)
+                more = ahead.count() if most > 1 else 0
+                free = most + more - len(running) + (min(len(waiting), MOST_WAITING) if most > 1 else 0)
                 # Several at a time, unless nothing happens meanwhile: each claim is a transaction.
                 claims: list[crawls.Claim] = []
-                if free > 0 and (is_idle or (free > most // 3 and not is_empty)):
+                if free > 0 and (is_idle or (free > (most + more) // 3 and not is_empty)):
                     claims = await worker.claim(source, free, self._number)
                     is_empty = len(claims) < free
                 running |= {asyncio.create_task(self._walk(source, claim)) for claim in claims}
                 if not running and not await database.steadily(lambda: self._unfinished(source)):
                     return
                 done, running, is_idle = await _wait(running, bell)
-                outcomes = {task.result() for task in done}
+                outcomes = [task.result() for task in done]
+                _note(ahead, outcomes)
                 if "refused" in outcomes:
                     await database.steadily(lambda: self._fail_waiting(source))
                 elif "published" in outcomes and most == 1:
@@ -177,6 +181,13 @@ class RunningPass:
             state = (await watching.read_sources(connection))[source]
             reason = f"{source} is paused: {state.reason}"
             await passes.fail_waiting(connection, self._number, source, reason, REFUSED_PAUSE)
+
+
+def _note(ahead: Ahead, outcomes: Sequence[str]) -> None:
+    published = outcomes.count("published")
+    ahead.count_published(published)
+    if published < len(outcomes):
+        ahead.forget()
 
 
 _Walks = set["asyncio.Task[str]"]

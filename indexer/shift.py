@@ -81,7 +81,7 @@ class Shift:
     def _see_waiting(self, source: str, claim: Claim, waits: bool) -> None:
         lanes = self._get_lanes(source)
         lanes.see_waiting(claim.crawl_id, waits)
-        if waits and lanes.count_free() > lanes.width // 3:
+        if waits and lanes.is_worth_claiming():
             self._bell.set()
 
     def _run_errand(self, errand: Coroutine[object, object, None]) -> None:

@@ -73,12 +73,15 @@ class Walker:
             fetched = await self._fetch(walk, exchange)
             self._on_waiting(held, True)
             try:
-                read = await self._reader.read(walk, fetched)
-                verdicts = await self._take(walk, fetched, read)
+                work = await self._take(walk, fetched)
+                # Many walks wait for their commit: answers, and what was read in them, are let go before.
+                del fetched
+                exchange.body = None
+                verdicts = await self._commit(walk, work)
             finally:
                 self._on_waiting(held, False)
             exchange.requests = 0
-            if read.page.next_cursor is None and not read.page.teaches_only:
+            if work.finished is not None:
                 return verdicts
 
     def _check_age(self, held: Claim) -> None:
@@ -120,30 +123,37 @@ class Walker:
         reached("answered")
         return Fetched(request, answer, exchange.requests, before)
 
-    async def _take(self, walk: Walk, fetched: Fetched, read: PageRead) -> list[WatchVerdict]:
-        """Make one page durable, and publish after the last."""
+    async def _take(self, walk: Walk, fetched: Fetched) -> Work:
+        """Read one page, and gather the list behind the last."""
+        read = await self._reader.read(walk, fetched)
         reached("parsed")
+        window = window_of(walk.held, self._config)
         if read.page.teaches_only:
-            return await self._take_lookup(walk, fetched, read)
+            await self._take_lookup(walk, read.page)
+            return Work(self._raw_page(walk, fetched, read), window, may_restart_window=False)
         await self._fold(walk, fetched, read)
         if read.page.facts:
             # Of this crawl too: the next one starts with them, and should know its pages again.
             walk.facts, walk.facts_are_new = {**walk.facts, **read.page.facts}, True
         walk.pages += 1
-        raw = self._raw_page(walk, fetched, read)
-        work = Work(
-            raw,
-            window_of(walk.held, self._config),
+        return Work(
+            self._raw_page(walk, fetched, read),
+            window,
             may_restart_window=walk.held.window_restarts < WINDOW_RESTARTS,
             finished=await self._finish(walk) if read.page.next_cursor is None else None,
         )
+
+    async def _commit(self, walk: Walk, work: Work) -> list[WatchVerdict]:
+        """Make one page durable, and publish after the last."""
         verdicts = await self._committer.commit(work)
+        walk.facts_are_new = False
+        if work.page.kind == "lookup":
+            return []
         assert work.committed_at is not None
         walk.page_times[walk.pages] = work.committed_at
         reached("page_durable")
-        walk.cursor = read.page.next_cursor
-        walk.facts_are_new = False
-        self._tell(Progress(self._source.name, walk.held.addresses[0], walk.pages, raw.items))
+        walk.cursor = work.page.cursor_out
+        self._tell(Progress(self._source.name, walk.held.addresses[0], walk.pages, work.page.items))
         return verdicts
 
     async def _fold(self, walk: Walk, fetched: Fetched, read: PageRead) -> None:
@@ -191,16 +201,11 @@ class Walker:
         )
         self._on_page(progress)
 
-    async def _take_lookup(self, walk: Walk, fetched: Fetched, read: PageRead) -> list[WatchVerdict]:
-        page = read.page
+    async def _take_lookup(self, walk: Walk, page: Page) -> None:
         await self._committer.learn_assets(self._source.network, named_assets(page), page.assets)
         walk.facts = {**walk.facts, **page.facts}
         walk.lookups += 1
         walk.facts_are_new = True
-        raw = self._raw_page(walk, fetched, read)
-        await self._committer.commit(Work(raw, window_of(walk.held, self._config), may_restart_window=False))
-        walk.facts_are_new = False
-        return []
 
     def _raw_page(self, walk: Walk, fetched: Fetched, read: PageRead) -> RawPage:
         page, lookup = read.page, read.page.teaches_only
@@ -229,7 +234,7 @@ class Walker:
     async def _finish(self, walk: Walk) -> FinishedCrawl:
         delta = await self._reader.find_delta(walk)
         is_whole = walk.known is None
-        return FinishedCrawl(
+        finished = FinishedCrawl(
             claim=walk.held,
             source=self._source,
             config=self._config,
@@ -243,6 +248,8 @@ class Walker:
             delta=delta,
             summaries=walk.fold.summaries,
         )
+        walk.forget_bodies()
+        return finished
 
     def _repeated_crawl(self, walk: Walk) -> int | None:
         """The published crawl that this one repeats page by page, if it does."""

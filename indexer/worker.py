@@ -37,7 +37,7 @@ _BEATS_PER_LEASE: Final = 3
 
 
 #: Walks with an answer in hand keep nobody from asking, up to this many: their pages go into one commit.
-MOST_WAITING: Final = 32
+MOST_WAITING: Final = 64
 
 #: Lists with more pages than this are parsed again instead of recognised.
 _MOST_KNOWN_PAGES: Final = 20_000

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from operator import itemgetter
 from typing import Literal
 
 import msgspec
@@ -80,7 +81,7 @@ async def append(connection: Connection, pages: Sequence[RawPage], lease: timede
     advanced = {row[0]: Advanced(*row) for row in await cursor.fetchall()}
     if lost := sorted(set(crawls) - set(advanced)):
         raise LeaseLost(f"crawl {lost[0]} is in other hands")
-    await connection.execute(_SQL.insert_bodies, _bodies([(page.part_on, page.body) for page in pages]))
+    await _store_bodies(connection, [(page.part_on, page.body) for page in pages])
     await connection.execute(_SQL.insert_pages, _log(pages, advanced))
     await _learn(connection, pages, advanced)
     return advanced
@@ -105,9 +106,12 @@ def _progress(pages: Sequence[RawPage]) -> dict[str, object]:
     }
 
 
-def _bodies(bodies: Sequence[tuple[date, Body]]) -> dict[str, object]:
+async def _store_bodies(connection: Connection, bodies: Sequence[tuple[date, Body]]) -> None:
+    """Store those that are not stored yet; there are none where every page repeats one."""
     new = [(part_on, body) for part_on, body in bodies if body.stored is not None]
-    return {
+    if not new:
+        return
+    bind = {
         "part_ons": [part_on for part_on, _ in new],
         "sha256s": [body.sha256 for _, body in new],
         "codecs": [body.codec for _, body in new],
@@ -116,6 +120,7 @@ def _bodies(bodies: Sequence[tuple[date, Body]]) -> dict[str, object]:
         "bases": [body.base_sha256 for _, body in new],
         "depths": [body.depth for _, body in new],
     }
+    await connection.execute(_SQL.insert_bodies, bind)
 
 
 def _log(pages: Sequence[RawPage], advanced: Mapping[int, Advanced]) -> dict[str, object]:
@@ -172,7 +177,7 @@ async def keep_rejected(connection: Connection, page: Rejected) -> None:
     held = await connection.execute(_SQL.hold_crawl, {"crawl": page.crawl_id, "epoch": page.lease_epoch})
     if held.rowcount != 1:
         raise LeaseLost(f"crawl {page.crawl_id} is in other hands")
-    await connection.execute(_SQL.insert_bodies, _bodies([(page.part_on, page.body)]))
+    await _store_bodies(connection, [(page.part_on, page.body)])
     await connection.execute(
         _SQL.keep_rejected,
         {
@@ -263,15 +268,19 @@ class EarlierBody:
     exact: bytes
 
 
-async def read_earlier(connection: Connection, known: KnownList) -> list[EarlierBody]:
-    """The bodies of all pages of a list, in order; none where they were pruned."""
-    cursor = await connection.execute(
-        _SQL.read_earlier, {"part_on": known.part_on, "crawl": known.crawl_id}, binary=True
-    )
-    found: list[EarlierBody] = []
-    for splice, *chain in await cursor.fetchall():
+async def read_earlier(connection: Connection, lists: Sequence[KnownList]) -> dict[int, list[EarlierBody]]:
+    """The bodies of all pages of these lists by crawl, in order; none where they were pruned."""
+    bind = {
+        "part_ons": [known.part_on for known in lists],
+        "crawls": [known.crawl_id for known in lists],
+        "most": max(len(known.pages) for known in lists),
+    }
+    cursor = await connection.execute(_SQL.read_earlier, bind, binary=True)
+    found: dict[int, list[EarlierBody]] = {known.crawl_id: [] for known in lists}
+    # In order here: the database would sort all that is in the rows.
+    for crawl_id, _, splice, *chain in sorted(await cursor.fetchall(), key=itemgetter(0, 1)):
         stored = stored_body(*chain)
         assert stored is not None  # no page without its body: a foreign key says so
         body = stored.unpack()
-        found.append(EarlierBody(stored, body, apply_splice(body, splice)))
+        found[crawl_id].append(EarlierBody(stored, body, apply_splice(body, splice)))
     return found

@@ -110,7 +110,7 @@ class World:
 
 
 @given(
-    rate=st.sampled_from([1, 2, 5, 10, 20, 50]),
+    rate=st.sampled_from([1, 2, 5, 10, 20, 50, 200]),
     seed=st.integers(0, 2**32),
     processes=st.integers(1, 5),
     tasks=st.integers(1, 4),
@@ -159,6 +159,29 @@ def test_uses_what_it_may(rate: int) -> None:
         return left[-1] - left[0]
 
     assert run(measure()) == pytest.approx(2 * SECOND, rel=0.02)
+
+
+def test_a_turn_that_passed_unused_costs_no_question() -> None:
+    """Whoever is slower than a fast beat goes on with the next turn of its block, and asks after it."""
+
+    class CountedBeat(LocalBeat):
+        asked = 0
+
+        async def take(self, requests: int, missed: Mark = None) -> Turn:
+            self.asked += 1
+            return await super().take(requests, missed)
+
+    async def measure() -> list[int]:
+        beat = CountedBeat(1000, now)
+        pacer = BeatPacer(beat, 1000, clock=now)
+        asked = []
+        for _ in range(4):
+            await pacer.wait()
+            asked.append(beat.asked)
+            await asyncio.sleep(0.04)
+        return asked
+
+    assert run(measure()) == [1, 1, 1, 2]
 
 
 def test_the_first_request_leaves_at_once() -> None:
