@@ -9,7 +9,6 @@ import asyncio
 import random as chance
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Self
 
@@ -72,8 +71,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     attempts: int
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct):
     """What fetches have used so far. A caller that passes one in can read it when the fetch raised.
 
     It may go into several fetches one after another; ``requests`` then counts them all.
@@ -86,8 +84,7 @@ class Exchange:
     body: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RequestSeen:
+class RequestSeen(msgspec.Struct, frozen=True):
     """One HTTP request, for counting."""
 
     source: str
@@ -99,8 +96,7 @@ class RequestSeen:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClientLimits:
+class ClientLimits(msgspec.Struct, frozen=True):
     """How much one fetch may cost."""
 
     max_body_bytes: int = 64 * 1024 * 1024
@@ -111,8 +107,7 @@ class ClientLimits:
     total_seconds: float | None = None
 
 
-@dataclass(slots=True)
-class _Fetch:
+class _Fetch(msgspec.Struct):
     """One fetch on its way."""
 
     question: Question

@@ -10,10 +10,10 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+import msgspec
 import psycopg
 
 from indexer.cancelling import end_tasks
@@ -45,8 +45,7 @@ _BRIEF_SECONDS: Final = 1.0
 WINDOW_RESTARTS: Final = 2
 
 
-@dataclass(slots=True)
-class Work:
+class Work(msgspec.Struct):
     """One page on its way into the log, with its crawl when that page was the last."""
 
     page: RawPage
@@ -55,13 +54,12 @@ class Work:
     finished: FinishedCrawl | None = None
     #: Database time of the commit, once it is durable.
     committed_at: datetime | None = None
-    done: "asyncio.Future[list[WatchVerdict]]" = field(
+    done: "asyncio.Future[list[WatchVerdict]]" = msgspec.field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
 
-@dataclass(slots=True)
-class _Wish:
+class _Wish(msgspec.Struct):
     """Assets a page names, until they have their numbers."""
 
     network: str

@@ -6,16 +6,16 @@ place where the order may be broken. Whatever is unusual ends the comparison; th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
+
+import msgspec
 
 from indexer.recognition import KnownList
 from indexer.records import Facts, Page, Question, SplitPage
 from indexer.row_runs import find_runs
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True):
     """The part of a page that has to be parsed."""
 
     body: bytes
@@ -31,8 +31,7 @@ class Share:
         return Page(fresh, assets=page.assets, next_cursor=page.next_cursor, height=page.height)
 
 
-@dataclass(slots=True)
-class EarlierPage:
+class EarlierPage(msgspec.Struct):
     """A page of the last published list."""
 
     question: Question
@@ -41,8 +40,7 @@ class EarlierPage:
     start: int
 
 
-@dataclass(slots=True)
-class Comparison:
+class Comparison(msgspec.Struct):
     """A list on its way through the last published one."""
 
     #: The crawl it is compared with, and the facts it was asked with.
@@ -55,7 +53,7 @@ class Comparison:
     #: The earlier rows up to here have been found again or given up.
     _at: int = 0
     #: Places of the earlier rows that are not there any more.
-    _gone: list[int] = field(default_factory=list)
+    _gone: list[int] = msgspec.field(default_factory=list)
 
     def repeat(self, page_no: int) -> bool:
         """Pass over a page that came again as it was. False: it cannot have come here."""

@@ -8,10 +8,10 @@ Nothing here knows a target, a key or a source, and nothing is retried.
 import asyncio
 import select
 import ssl
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import certifi
+import msgspec
 
 from indexer.answer import AnswerReader, Incoming, WireError
 
@@ -32,8 +32,7 @@ class ConnectTimeout(WireError):
     """Nobody was there in time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True):
     """Where a source is."""
 
     scheme: str

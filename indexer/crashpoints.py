@@ -5,8 +5,9 @@
 
 import os
 import signal
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from indexer.errors import UsageError
 
@@ -43,8 +44,7 @@ POINTS: Final = (
 _SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
-@dataclass(slots=True)
-class _Trap:
+class _Trap(msgspec.Struct):
     #: What it was armed with.
     text: str
     point: str

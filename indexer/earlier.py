@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from indexer.recognition import KnownList
 from indexer.store.pages import EarlierBody
@@ -15,8 +16,7 @@ TOGETHER_BYTES: Final = 8 * 1024 * 1024
 Read = Callable[[Sequence[KnownList]], Awaitable[Mapping[int, Sequence[EarlierBody]]]]
 
 
-@dataclass(eq=False, slots=True)
-class _Wish:
+class _Wish(msgspec.Struct, eq=False):
     """A list somebody waits for, until its bodies are there."""
 
     known: KnownList

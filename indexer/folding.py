@@ -6,8 +6,9 @@ Memory is bounded by pages: rows are kept as they are only while a crawl is smal
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+import msgspec
 
 from indexer.records import Holding, Page, Price, Unreadable
 
@@ -48,8 +49,7 @@ class FoldPrice(NamedTuple):
     page_no: int
 
 
-@dataclass(slots=True)
-class ListSummary:
+class ListSummary(msgspec.Struct):
     """What a publish must know of one watch's list besides its rows."""
 
     #: Items whose key could not be read: the list proves no absence.

@@ -4,9 +4,10 @@ Everything happens on the connection that is passed in; what is decided about th
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
+
+import msgspec
 
 from indexer.baseline import is_plain
 from indexer.config import SourceConfig
@@ -26,8 +27,7 @@ from indexer.verdict import Verdict
 Numbering = Callable[[Connection, str, Page], Awaitable[dict[str, int]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(msgspec.Struct, frozen=True):
     """What a list says otherwise than the last published one; all other rows stand in both byte for byte."""
 
     #: The published crawl it was compared with, and how many rows that had.
@@ -68,8 +68,7 @@ class NeedsWholeList(Exception):
         self.crawls = frozenset(crawls)
 
 
-@dataclass(slots=True)
-class FinishedCrawl:
+class FinishedCrawl(msgspec.Struct):
     """A crawl whose last page is in hand."""
 
     claim: Claim
@@ -84,10 +83,10 @@ class FinishedCrawl:
     packed: PackedRows | None = None
     #: Whether a history may begin with the packed rows as they are: no holding turned out to be there twice.
     may_begin: bool = True
-    prices: list[FoldPrice] = field(default_factory=list)
-    summaries: Mapping[int, ListSummary] = field(default_factory=dict)
+    prices: list[FoldPrice] = msgspec.field(default_factory=list)
+    summaries: Mapping[int, ListSummary] = msgspec.field(default_factory=dict)
     #: Database time of each committed page; the last one is committed together with the publish.
-    page_times: dict[int, datetime] = field(default_factory=dict)
+    page_times: dict[int, datetime] = msgspec.field(default_factory=dict)
     #: How many raw pages it was folded from, where it was read again.
     pages_read: int = 0
     #: The published crawl whose pages these repeat one by one, so that nobody parsed them.
@@ -98,8 +97,7 @@ class FinishedCrawl:
     lead: timedelta = timedelta(0)
 
 
-@dataclass(slots=True)
-class FoldedList:
+class FoldedList(msgspec.Struct):
     """One watch's list on its way into history, or on its way through a replay."""
 
     crawl: FinishedCrawl
@@ -108,7 +106,7 @@ class FoldedList:
     summary: ListSummary
     measured: Measured | None = None
     repeats: Repeats | None = None
-    verdict: Verdict = field(default_factory=lambda: Verdict("publish"))
+    verdict: Verdict = msgspec.field(default_factory=lambda: Verdict("publish"))
     changed: bool = False
     #: The rows of a first list that needs no comparison.
     first_rows: Sequence[FoldRow] | PackedRows | None = None

@@ -9,9 +9,10 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
+
+import msgspec
 
 #: A second of the API takes us this long: a late departure, a decaying lag, a lag too small to tell fit in.
 SECOND: Final = 1.08
@@ -57,8 +58,7 @@ class Pacer(Protocol):
 Mark = datetime | float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """What a beat says to somebody who wants to send."""
 
     #: False: it is too early, ask again after the wait.

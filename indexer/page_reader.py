@@ -4,7 +4,6 @@ However it was read, what is kept of it are its exact bytes, and what it says is
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -39,8 +38,7 @@ _MOST_PAGES: Final = 200_000
 _COMPARED_BYTES: Final = 8 * 1024 * 1024
 
 
-@dataclass(slots=True)
-class Walk:
+class Walk(msgspec.Struct):
     """One crawl in the hands of this worker, between two pages."""
 
     held: Claim
@@ -54,7 +52,7 @@ class Walk:
     rows: list[FoldRow] | None
     #: Those of a list that is too long for that; None: it is not, or not all of its rows were seen here.
     packed: PackedRows | None = None
-    prices: list[FoldPrice] = field(default_factory=list)
+    prices: list[FoldPrice] = msgspec.field(default_factory=list)
     #: The pages of the last published crawl, as long as this one repeats or is compared with them.
     known: KnownList | None = None
     #: The same pages, whatever this crawl says: what is kept of a page is what is new in it.
@@ -64,9 +62,9 @@ class Walk:
     #: How this list compares with the last published one, from the first page that differs on.
     comparison: Comparison | None = None
     #: Pages that were recognised and not parsed, in case a later one differs; None: too many to keep.
-    skipped: list[tuple[Question, bytes]] | None = field(default_factory=list)
+    skipped: list[tuple[Question, bytes]] | None = msgspec.field(default_factory=list)
     #: Database time of each committed page.
-    page_times: dict[int, datetime] = field(default_factory=dict)
+    page_times: dict[int, datetime] = msgspec.field(default_factory=dict)
     #: Facts that are not stored with the crawl yet.
     facts_are_new: bool = True
 

@@ -7,7 +7,6 @@ and the code that read it is the same, its result is known without parsing. What
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from re import Match, Pattern
 from typing import Final
@@ -79,8 +78,7 @@ class KnownPage(msgspec.Struct, frozen=True, gc=False):
     body_length: int
 
 
-@dataclass(frozen=True, slots=True)
-class KnownList:
+class KnownList(msgspec.Struct, frozen=True):
     """The pages a list had when it was last published."""
 
     crawl_id: int

@@ -6,7 +6,6 @@ Amounts are integers in the smallest unit of the asset; ``None`` is "not stated"
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal, NewType
@@ -28,8 +27,7 @@ NO_FACTS: Facts = MappingProxyType({})
 LARGEST_AMOUNT = 2**256 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """What one crawl wants to know next: the same question always gives the same request."""
 
     #: Canonical addresses. One, except for sources that take a batch (``Source.batch``).
@@ -38,11 +36,10 @@ class Question:
     scope: str = ""
     #: ``None`` asks for the first page.
     cursor: Cursor | None = None
-    facts: Facts = field(default_factory=lambda: NO_FACTS)
+    facts: Facts = msgspec.field(default_factory=lambda: NO_FACTS)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One HTTP request without its secrets. ``target`` is sent and signed exactly as it stands."""
 
     method: Literal["GET", "POST"]
@@ -106,8 +103,7 @@ class Price(msgspec.Struct, frozen=True, gc=False):
     sub_key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SplitPage:
+class SplitPage(msgspec.Struct, frozen=True):
     """A page cut into its rows, each the exact bytes of one element of the list."""
 
     rows: Sequence[bytes]
@@ -119,8 +115,7 @@ class SplitPage:
         return self.before + b",".join(rows) + self.after
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """One answer, read. Immutable; the order of ``holdings`` is the order of the list."""
 
     holdings: tuple[Holding, ...] = ()
@@ -136,7 +131,7 @@ class Page:
     #: The chain height the API stated for this page (Algorand's round).
     height: int | None = None
     #: Facts this answer taught, for the rest of the crawl.
-    facts: Facts = field(default_factory=lambda: NO_FACTS)
+    facts: Facts = msgspec.field(default_factory=lambda: NO_FACTS)
     #: Names in ``facts`` that later crawls may rely on too.
     lasting: frozenset[str] = frozenset()
     #: This answer only taught facts: the same cursor must be asked again with them.

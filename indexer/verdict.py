@@ -7,8 +7,9 @@ the past: it is not believed, however often it comes, and is no witness. Nothing
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from indexer.config import GuardConfig
 
@@ -20,16 +21,14 @@ _OUTAGE_WATCHES = 3
 _OUTAGE_SHARE = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Witness:
+class Witness(msgspec.Struct, frozen=True):
     """An earlier surprising list of the same watch that is still unresolved."""
 
     snapshot_id: int
     age_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where one page of a list stands: what it lists, what is known there, and what of that it lists."""
 
     listed: int
@@ -37,8 +36,7 @@ class Place:
     familiar: int
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """What a new list says, beside what is known."""
 
     #: Open versions before this list.
@@ -64,8 +62,7 @@ class Evidence:
 Resolution = Literal["confirmed", "superseded", "replaced", "released"]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What to do with a list."""
 
     kind: Literal["publish", "quarantine", "fail"]

@@ -5,8 +5,8 @@ HTTP happens outside of transactions; every page is durable before the next is a
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+import msgspec
 import structlog
 
 from indexer.client import Client, Exchange
@@ -28,8 +28,7 @@ from indexer.store.pages import RawPage
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """One page became durable."""
 
     source: str
@@ -38,8 +37,7 @@ class Progress:
     holdings: int
 
 
-@dataclass(frozen=True, slots=True)
-class Doors:
+class Doors(msgspec.Struct, frozen=True):
     """What a walk needs around it: one source, its client, the database, the committer."""
 
     source: Source

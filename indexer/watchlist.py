@@ -8,10 +8,11 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Protocol
+
+import msgspec
 
 from indexer.config_environment import suggest
 from indexer.durations import read_positive_duration
@@ -46,8 +47,7 @@ class AddressRules(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class WatchEntry:
+class WatchEntry(msgspec.Struct, frozen=True):
     """One (source, address, scope) to follow, and where it was asked for."""
 
     source: str
@@ -63,13 +63,12 @@ class WatchEntry:
     line: int
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(msgspec.Struct):
     """What has been read so far."""
 
     sources: Mapping[str, AddressRules]
-    entries: dict[WatchKey, WatchEntry] = field(default_factory=dict)
-    mistakes: list[str] = field(default_factory=list)
+    entries: dict[WatchKey, WatchEntry] = msgspec.field(default_factory=dict)
+    mistakes: list[str] = msgspec.field(default_factory=list)
 
 
 def load(

@@ -11,9 +11,10 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final
+
+import msgspec
 
 from indexer.errors import ApiError, BadPage, RateLimited, Refused, RequestRejected
 from indexer.records import Page, Question, Request, Secrets, SplitPage
@@ -39,8 +40,7 @@ _MEANING: Final[Mapping[type[ApiError], str]] = {
 _ROUND: Final = re.compile(rb'"round":\s*(0|[1-9]\d{0,17})(?!\d)')
 
 
-@dataclass(frozen=True, slots=True)
-class Algorand:
+class Algorand(msgspec.Struct, frozen=True):
     """Assets of one account at a node; the account's Algos are not in this list."""
 
     prefix: str = ""

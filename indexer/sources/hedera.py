@@ -9,9 +9,10 @@ https://docs.hedera.com/hedera/sdks-and-apis/rest-api
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Final
+
+import msgspec
 
 from indexer.errors import ApiError, BadPage, RateLimited, Refused, RequestRejected
 from indexer.records import Page, Question, Request, Secrets, SplitPage
@@ -41,8 +42,7 @@ _MEANING: Final[Mapping[type[ApiError], str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Hedera:
+class Hedera(msgspec.Struct, frozen=True):
     """NFTs of one account at a mirror node."""
 
     prefix: str = ""

@@ -10,9 +10,10 @@ Pure: bytes in, page out.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final
+
+import msgspec
 
 from indexer import errors
 from indexer.errors import ApiError, BadPage
@@ -45,8 +46,7 @@ _LONG_WORD: Final = re.compile(r"(?=[A-Za-z+/=_-]*[0-9])[0-9A-Za-z+/=_-]{12,}")
 _FALSE_METADATA: Final = frozenset({"nftId", "nftType"})
 
 
-@dataclass(frozen=True, slots=True)
-class Loopring:
+class Loopring(msgspec.Struct, frozen=True):
     """The source ``loopring``. One question: all NFTs of one address."""
 
     prefix: str = ""

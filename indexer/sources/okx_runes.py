@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Final
@@ -18,6 +17,7 @@ from urllib.parse import quote
 
 import base58
 import bech32
+import msgspec
 
 from indexer import errors
 from indexer.errors import ApiError, BadPage
@@ -46,8 +46,7 @@ _DETAILS: Final = (
 _ASSET_FIELDS: Final = ("ticker", "name", "symbol", "tickerIcon", "tickerType", "chain")
 
 
-@dataclass(frozen=True, slots=True)
-class OkxRunes:
+class OkxRunes(msgspec.Struct, frozen=True):
     """The source ``okx_runes``. One question: one rune, up to 20 addresses."""
 
     prefix: str = ""

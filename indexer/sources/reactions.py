@@ -6,10 +6,11 @@ sources ask `react_to_status` where an answer has no words of its own. Pure.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from indexer import errors
 from indexer.errors import ApiError
@@ -29,8 +30,7 @@ class Reaction(Enum):
     PAUSED = "the source is left alone: history stays"
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(msgspec.Struct, frozen=True):
     """One row of the README's table."""
 
     failure: str
@@ -104,15 +104,14 @@ _Exceptions = Mapping[str, tuple[Reaction, ...]]
 _NO_EXCEPTIONS: Final[_Exceptions] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True):
     """One kind of fault, struck once on page 2 of a list known before, and what is declared to happen."""
 
     name: str
     family: Family
     reaction: Reaction
     #: Where it differs by source; several where the clock decides which comes first. "*": everywhere.
-    others: _Exceptions = field(default_factory=lambda: _NO_EXCEPTIONS)
+    others: _Exceptions = msgspec.field(default_factory=lambda: _NO_EXCEPTIONS)
     #: What happens to other addresses of the same request.
     spared: Reaction = Reaction.READ
 

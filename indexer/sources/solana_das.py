@@ -10,10 +10,11 @@ https://docs.metamask.io/services/reference/solana/json-rpc-methods/digital-asse
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final, NamedTuple
 from urllib.parse import quote
+
+import msgspec
 
 from indexer.errors import (
     ApiError,
@@ -60,8 +61,7 @@ class _Place(NamedTuple):
     last: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SolanaDas:
+class SolanaDas(msgspec.Struct, frozen=True):
     """Assets of one owner at a DAS provider. Absences need two crawls: partners lag behind each other."""
 
     prefix: str = ""

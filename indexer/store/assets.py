@@ -7,8 +7,9 @@ assets come again with every crawl.
 import hashlib
 import weakref
 from collections.abc import Collection, Iterable, Mapping, Set
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from indexer import copying
 from indexer.records import Asset
@@ -86,8 +87,7 @@ async def resolve(connection: Connection, network: str, refs: Collection[str]) -
     return (await number(connection, network, refs)).all
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered:
+class Numbered(msgspec.Struct, frozen=True):
     """Assets with their numbers."""
 
     found: Mapping[str, int]

@@ -9,7 +9,6 @@ most `MOST_DEPTH` steps away. A page that repeats a body but for one number keep
 import hashlib
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
@@ -106,8 +105,7 @@ def _compress_against(earlier: bytes, body: bytes) -> bytes:
     return zstandard.ZstdCompressor(dict_data=dictionary, compression_params=parameters).compress(body)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredBody:
+class StoredBody(msgspec.Struct, frozen=True):
     """A body as it stands in the database."""
 
     codec: str

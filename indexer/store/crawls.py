@@ -4,10 +4,10 @@ Whoever holds a lease writes only through its (crawl, lease_epoch): a zombie's w
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, Literal
 
+import msgspec
 from psycopg.rows import class_row
 
 from indexer.errors import LeaseLost
@@ -21,8 +21,7 @@ _SQL = statements.load("crawls")
 WORKER_LOCK_CLASS: Final = 720_196
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """A crawl this worker holds, as it stood when it was claimed."""
 
     crawl_id: int
@@ -60,8 +59,7 @@ class Claim:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Worker:
+class Worker(msgspec.Struct, frozen=True):
     """One process that claims crawls."""
 
     #: Random; unique among living workers because each holds an advisory lock on it.
@@ -113,8 +111,7 @@ async def renew(connection: Connection, worker: Worker, crawls: Sequence[int]) -
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """How a crawl leaves this worker without being published."""
 
     #: Class of the error and what happened, redacted; None: nothing went wrong.
@@ -149,8 +146,7 @@ async def end(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Restarts:
+class Restarts(msgspec.Struct, frozen=True):
     """How often a walk was begun again, by cause."""
 
     window: int = 0
@@ -213,8 +209,7 @@ def _told(ending: Ending) -> dict[str, object]:
     return {"error_class": ending.error_class, "error": error, "requests": ending.requests}
 
 
-@dataclass(frozen=True, slots=True)
-class WatchVerdict:
+class WatchVerdict(msgspec.Struct, frozen=True):
     """How a published crawl ended for one watch."""
 
     crawl_id: int

@@ -4,10 +4,10 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+import msgspec
 from psycopg.rows import class_row
 
 from indexer import copying
@@ -22,8 +22,7 @@ _SQL = statements.load("history")
 _ANALYZE_FROM = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What is known of a watch before a publish."""
 
     watch_id: int
@@ -56,8 +55,7 @@ class Known:
     drifted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(msgspec.Struct, frozen=True):
     """A new list beside what is held: numbers of holdings."""
 
     watch_id: int
@@ -68,8 +66,7 @@ class Measured:
     witnessed: int
 
 
-@dataclass(frozen=True, slots=True)
-class PageMeasured:
+class PageMeasured(msgspec.Struct, frozen=True):
     """One page of a new list beside what is held where it stands: numbers of holdings."""
 
     watch_id: int
@@ -79,8 +76,7 @@ class PageMeasured:
     familiar: int
 
 
-@dataclass(frozen=True, slots=True)
-class Repeats:
+class Repeats(msgspec.Struct, frozen=True):
     """Rows of one list that came twice."""
 
     watch_id: int
@@ -89,8 +85,7 @@ class Repeats:
     whole_page: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Believed:
+class Believed(msgspec.Struct, frozen=True):
     """A list that goes into history, and how to read absence in it."""
 
     watch_id: int
@@ -124,8 +119,7 @@ class DeltaRow(NamedTuple):
     observed_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DeltaFound:
+class DeltaFound(msgspec.Struct, frozen=True):
     """What a delta met in history."""
 
     watch_id: int
@@ -134,8 +128,7 @@ class DeltaFound:
     changed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotRow:
+class SnapshotRow(msgspec.Struct, frozen=True):
     """A verdict about one list, as it is stored."""
 
     watch_id: int

@@ -1,7 +1,8 @@
 """How a page's bytes are kept: what is new in them, where the same page is known from the same month."""
 
-from dataclasses import dataclass
 from datetime import date
+
+import msgspec
 
 from indexer.recognition import KnownPage, Steady
 from indexer.store import bodies, pages
@@ -10,8 +11,7 @@ from indexer.store.database import Database
 from indexer.store.patches import CutBody
 
 
-@dataclass(frozen=True, slots=True)
-class AtHand:
+class AtHand(msgspec.Struct, frozen=True):
     """The earlier body as it is in memory."""
 
     stored: StoredBody

@@ -6,7 +6,6 @@ A page's exact bytes, the cursor after it and the fenced progress of its crawl g
 import json
 import time
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from operator import itemgetter
 from typing import Literal
@@ -54,8 +53,7 @@ class RawPage(msgspec.Struct, frozen=True, gc=False):
     steady_sha256: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Advanced:
+class Advanced(msgspec.Struct, frozen=True):
     """A crawl after its page was committed."""
 
     crawl_id: int
@@ -159,8 +157,7 @@ async def _learn(connection: Connection, pages: Sequence[RawPage], advanced: Map
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True):
     """An answer that was not believed."""
 
     crawl_id: int
@@ -192,8 +189,7 @@ async def keep_rejected(connection: Connection, page: Rejected) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPage:
+class StoredPage(msgspec.Struct, frozen=True):
     """A page as it comes back from the log."""
 
     page_no: int
@@ -258,8 +254,7 @@ async def read_body(connection: Connection, part_on: date, sha256: bytes) -> Sto
     return None if row is None else stored_body(*row)
 
 
-@dataclass(frozen=True, slots=True)
-class EarlierBody:
+class EarlierBody(msgspec.Struct, frozen=True):
     """A page of the last published list: its body as it is stored, and its exact bytes."""
 
     stored: StoredBody

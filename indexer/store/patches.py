@@ -5,7 +5,6 @@ compressor takes that knows nothing of rows, and reading one back costs a copy.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -19,8 +18,7 @@ _COMPRESSED: Final = 48
 _EXAMPLE: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class CutBody:
+class CutBody(msgspec.Struct, frozen=True):
     """A body and the rows it was cut into."""
 
     body: bytes
@@ -113,8 +111,7 @@ def _find_places(earlier: CutBody, now: CutBody, old: int, new: int) -> Iterator
     yield old_end, len(earlier.body), new_end, len(now.body)
 
 
-@dataclass(slots=True)
-class _Places:
+class _Places(msgspec.Struct):
     """Where rows stand in a body that lists them with a comma between, asked in their order."""
 
     rows: Sequence[bytes]

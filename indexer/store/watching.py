@@ -4,9 +4,10 @@ Removing an address ends knowledge about it; it never looks like a sale.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+
+import msgspec
 
 from indexer.store import statements
 from indexer.store.database import Connection
@@ -21,8 +22,7 @@ _MOST_NAMED: Final = 20
 _PART: Final = 5_000
 
 
-@dataclass(frozen=True, slots=True)
-class WantedSource:
+class WantedSource(msgspec.Struct, frozen=True):
     """A source as configured."""
 
     name: str
@@ -31,8 +31,7 @@ class WantedSource:
     origin: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(msgspec.Struct, frozen=True):
     """Some watches: how many, and the names of the first."""
 
     count: int
@@ -44,8 +43,7 @@ class Named:
         return ", ".join(self.names) + (f" … and {rest} more" if rest else "")
 
 
-@dataclass(frozen=True, slots=True)
-class WatchlistChange:
+class WatchlistChange(msgspec.Struct, frozen=True):
     """What applying a watchlist changed."""
 
     added: Named
@@ -188,8 +186,7 @@ async def unpause_source(connection: Connection, source: str) -> bool:
     return (await connection.execute(_SQL.unpause_source, {"source": source})).rowcount > 0
 
 
-@dataclass(frozen=True, slots=True)
-class SourceState:
+class SourceState(msgspec.Struct, frozen=True):
     """Whether a source may be asked."""
 
     name: str

@@ -4,12 +4,12 @@ import asyncio
 import re
 from bisect import bisect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 from zlib import crc32
 
 import msgspec
+from msgspec.structs import replace
 
 from indexer import bootstrap, jobs, review
 from indexer.jobs import Engine, Selection

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from indexer.store import database, watching
 from indexer.store.watching import WantedSource, WatchlistChange
@@ -55,7 +56,7 @@ def _count(change: WatchlistChange) -> tuple[int, int, int]:
 
 
 def _with_first(**changes: object) -> tuple[WatchEntry, ...]:
-    return (replace(_WATCHES[0], **changes), *_WATCHES[1:])  # type: ignore[arg-type]  # fields of a watch
+    return (replace(_WATCHES[0], **changes), *_WATCHES[1:])
 
 
 def test_the_same_watchlist_writes_nothing(database_url: str) -> None:

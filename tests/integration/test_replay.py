@@ -5,10 +5,10 @@ import itertools
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from indexer import jobs
 from indexer.jobs import Engine, Selection

@@ -3,11 +3,11 @@
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from indexer.client import Answer, Client, ClientLimits, Exchange
 from indexer.errors import (

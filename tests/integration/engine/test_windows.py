@@ -1,8 +1,7 @@
 """A smeared crawl is not one moment: too long, moved under our hands, lost its place, or never ends."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from indexer.records import Cursor, Page, Question
 from indexer.simulator.positions import SOURCES

@@ -7,12 +7,13 @@ about a source but that it asks what was recorded.
 import copy
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from indexer.errors import ApiError, BadPage
 from indexer.records import LARGEST_AMOUNT, Page, Question, Request

@@ -5,12 +5,12 @@ The first test drives the conversation as the crawl would; the others hold for a
 
 import json
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from indexer.errors import UsageError
 from indexer.records import Cursor, Holding, Question, Unreadable
