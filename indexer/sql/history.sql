@@ -57,7 +57,8 @@ FOR NO KEY UPDATE
 
 -- name: read_watches
 -- What is known of each watch before this publish, looked up one by one (LIMIT keeps it so): history is long. No row: it is
--- not watched any more.
+-- not watched any more. Whether there is a row at all is asked in the order of an index: where few accounts have nearly
+-- all rows, the planner would else look at one after the other until it is one of this watch, which may have none.
 SELECT p.watch_id,
        p.watched_from::timestamptz AS watched_from,
        greatest(p.watched_from, last.snapshot_at, last.judged_at) AS latest,
@@ -68,9 +69,10 @@ SELECT p.watch_id,
        last.holdings,
        last.crawl_id,
        greatest(last.height_to, witness.height_to) AS height,
-       (SELECT true FROM ledger.holding_version AS h WHERE h.watch_id = p.watch_id LIMIT 1) IS NULL AS unheard_of,
-       (SELECT true FROM ledger.carried_span AS s WHERE s.watch_id = p.watch_id AND s.valid_to IS NULL LIMIT 1)
-           IS NOT NULL AS carries,
+       (SELECT true FROM ledger.holding_version AS h WHERE h.watch_id = p.watch_id
+        ORDER BY h.asset_id, h.sub_key, h.version_no LIMIT 1) IS NULL AS unheard_of,
+       (SELECT true FROM ledger.carried_span AS s WHERE s.watch_id = p.watch_id AND s.valid_to IS NULL
+        ORDER BY s.asset_id, s.sub_key LIMIT 1) IS NOT NULL AS carries,
        witness.snapshot_id AS witness,
        extract(epoch FROM clock_timestamp() - witness.judged_at)::float8 AS witness_age,
        coalesce(least(witness.height_from, witness.height_to) < last.height_to, false) AS witness_lags,

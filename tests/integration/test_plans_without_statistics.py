@@ -97,6 +97,40 @@ def test_what_is_known_of_a_watch_is_looked_up(queue: psycopg.Connection) -> Non
     assert _blocks(plan) <= 16 * 20
 
 
+#: More watches, and then the lists of some of them.
+_MORE_WATCHES = """
+INSERT INTO ledger.address (network, address) SELECT 'hedera', '0.0.100' || n FROM generate_series(1, 80) AS n;
+INSERT INTO ledger.watch (source_id, address_id)
+SELECT 'hedera', address_id FROM ledger.address WHERE address LIKE '0.0.100%' ORDER BY address_id;
+INSERT INTO ledger.watch_period (watch_id, watched_from)
+SELECT watch_id, '2025-01-01' FROM ledger.watch WHERE watch_id NOT IN (SELECT watch_id FROM ledger.watch_period);
+INSERT INTO ledger.asset (network, asset_ref) SELECT 'hedera', '0.0.10' || n FROM generate_series(1, 500) AS n;
+"""
+
+_LISTS = """
+INSERT INTO ledger.holding_version (watch_id, asset_id, sub_key, version_no, valid_from, amount, decimals,
+    observed_at, open_reason, opened_by, opened_page)
+SELECT w.watch_id, a.asset_id, '7', 1, '2025-01-02', 1, 0, '2025-01-02', 'baseline', 0, 1
+FROM (SELECT watch_id FROM ledger.watch ORDER BY watch_id OFFSET {first} LIMIT {count}) AS w, ledger.asset AS a
+"""
+
+
+@pytest.mark.parametrize("queue", [2], indirect=True)
+def test_what_is_known_of_a_watch_is_looked_up_whatever_is_known_of_others(queue: psycopg.Connection) -> None:
+    """Statistics saw two accounts: one that knows no better reads rows until one is of a third, if any is."""
+    queue.execute(_MORE_WATCHES)
+    queue.execute(_LISTS.format(first=0, count=2).encode())
+    queue.execute("ANALYZE ledger.holding_version")
+    queue.execute(_LISTS.format(first=2, count=60).encode())
+    watches = queue.execute("SELECT watch_id FROM ledger.watch ORDER BY watch_id DESC LIMIT 16").fetchall()
+
+    values = {"watches": [watch for (watch,) in watches]}
+    (plan,) = _one(queue, _EXPLAIN + statements.load("history").read_watches, values)
+
+    assert plan[0]["Plan"]["Actual Rows"] == 16
+    assert _blocks(plan) <= 16 * 20
+
+
 @pytest.mark.parametrize("rounds", [1, 5, 10, 20, 50])
 def test_known_pages_are_looked_up_however_little_is_known_of_their_month(
     database_url: str, rounds: int
