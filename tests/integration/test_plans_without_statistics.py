@@ -99,19 +99,23 @@ def test_what_is_known_of_a_watch_is_looked_up(queue: psycopg.Connection) -> Non
 
 #: More watches, and then the lists of some of them.
 _MORE_WATCHES = """
-INSERT INTO ledger.address (network, address) SELECT 'hedera', '0.0.100' || n FROM generate_series(1, 80) AS n;
+INSERT INTO ledger.address (network, address)
+SELECT 'hedera', '0.0.100' || n FROM generate_series(1, 80) AS n;
 INSERT INTO ledger.watch (source_id, address_id)
 SELECT 'hedera', address_id FROM ledger.address WHERE address LIKE '0.0.100%' ORDER BY address_id;
 INSERT INTO ledger.watch_period (watch_id, watched_from)
-SELECT watch_id, '2025-01-01' FROM ledger.watch WHERE watch_id NOT IN (SELECT watch_id FROM ledger.watch_period);
-INSERT INTO ledger.asset (network, asset_ref) SELECT 'hedera', '0.0.10' || n FROM generate_series(1, 500) AS n;
+SELECT watch_id, '2025-01-01' FROM ledger.watch
+WHERE watch_id NOT IN (SELECT watch_id FROM ledger.watch_period);
+INSERT INTO ledger.asset (network, asset_ref)
+SELECT 'hedera', '0.0.10' || n FROM generate_series(1, 500) AS n;
 """
 
 _LISTS = """
 INSERT INTO ledger.holding_version (watch_id, asset_id, sub_key, version_no, valid_from, amount, decimals,
     observed_at, open_reason, opened_by, opened_page)
 SELECT w.watch_id, a.asset_id, '7', 1, '2025-01-02', 1, 0, '2025-01-02', 'baseline', 0, 1
-FROM (SELECT watch_id FROM ledger.watch ORDER BY watch_id OFFSET {first} LIMIT {count}) AS w, ledger.asset AS a
+FROM (SELECT watch_id FROM ledger.watch ORDER BY watch_id OFFSET {first} LIMIT {count}) AS w,
+     ledger.asset AS a
 """
 
 

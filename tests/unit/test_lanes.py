@@ -103,3 +103,27 @@ def test_a_refused_source_claims_nothing() -> None:
     lanes.count("refused")
 
     assert lanes.count_free() == 0
+
+
+def test_quick_walks_let_others_be_claimed_ahead() -> None:
+    """As many as were published lately; one that fails ends that at once."""
+    lanes = Lanes("hedera", width=3)
+    for _ in range(6):
+        lanes.count("published")
+    assert lanes.count_free() == 9
+    lanes.count("handed back")
+    assert lanes.count_free() == 3
+
+
+def test_a_claim_is_worth_it_once_a_third_is_free() -> None:
+    """Claiming one at a time would cost a transaction each."""
+
+    async def test() -> None:
+        lanes = Lanes("hedera", width=3)
+        assert lanes.is_worth_claiming()
+        begin(lanes)
+        assert lanes.is_worth_claiming()
+        begin(lanes)
+        assert not lanes.is_worth_claiming()
+
+    run(test())
