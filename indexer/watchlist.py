@@ -17,12 +17,14 @@ import msgspec
 from indexer.config_environment import suggest
 from indexer.durations import read_positive_duration
 from indexer.errors import UsageError
-from indexer.watchlist_rows import Row, RowError, read_rows
+from indexer.watchlist_csv import read_csv
+from indexer.watchlist_rows import Row, RowError
 
 _LARGEST_FILE: Final = 50_000_000
 _LONGEST_LABEL: Final = 200
 #: More would not be read; the first thousand say what kind of mistake it is.
 _MOST_MISTAKES: Final = 1_000
+_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 #: Line breaks and what PostgreSQL or a terminal cannot take.
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -264,3 +266,21 @@ def _read_scopes(source: str, row: Row, rules: AddressRules, mistakes: list[str]
 
 def _quote(text: str) -> str:
     return repr(text if len(text) <= 130 else text[:129] + "…")
+
+
+def read_rows(name: str, text: str) -> Iterator[Row | RowError]:
+    """The rows of a file, and its mistakes in between; the name's ending says how it is written."""
+    control = _CONTROL.search(text)
+    if control:
+        yield RowError(text.count("\n", 0, control.start()) + 1, "contains a control character")
+    elif not text.strip():
+        yield RowError(1, "the file is empty")
+    elif name.endswith(".csv"):
+        yield from read_csv(text)
+    elif name.endswith((".yaml", ".yml")):
+        # Loading the library takes longer than reading a short list.
+        from indexer.watchlist_yaml import read_yaml
+
+        yield from read_yaml(text)
+    else:
+        yield RowError(1, "is neither .yaml, .yml nor .csv")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from indexer.errors import UsageError
 from indexer.templates import read_template
-from indexer.watchlist import AddressRules, WatchEntry, load
-from indexer.watchlist_rows import Row, read_rows
+from indexer.watchlist import AddressRules, WatchEntry, load, read_rows
+from indexer.watchlist_rows import Row
 
 _REPOSITORY = Path(__file__).parents[2]
 
