@@ -1,7 +1,6 @@
 """The harness notices broken promises: each test breaks one on purpose and wants the others to fail."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -50,7 +49,7 @@ def test_a_partial_list_in_history_is_noticed(stand: Stand, monkeypatch: pytest.
 
     async def read(reader: PageReader, walk: Walk, fetched: Fetched) -> PageRead:
         found = await honest(reader, walk, fetched)
-        return msgspec.structs.replace(found, page=replace(found.page, next_cursor=None))
+        return msgspec.structs.replace(found, page=msgspec.structs.replace(found.page, next_cursor=None))
 
     monkeypatch.setattr(PageReader, "read", read)
     with pytest.raises(AssertionError, match="Position"):
