@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-import psycopg
 import structlog
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -21,13 +20,12 @@ from indexer import bootstrap, due
 from indexer.cancelling import end_tasks
 from indexer.config import Config
 from indexer.crashpoints import reached
-from indexer.errors import DatabaseError
 from indexer.jobs import Engine, apply_watchlist
 from indexer.metrics import Metrics
 from indexer.reload import Changed, Refused, Reloader, Setup
 from indexer.shift import Shift
 from indexer.standing import Standing
-from indexer.upkeep import NoticeBoard, do_upkeep
+from indexer.upkeep import NoticeBoard, do_upkeep, survive
 
 _log = structlog.get_logger()
 
@@ -197,19 +195,6 @@ class Ticker:
         await due.follow_watchlist(database, everything=self.applied != config)
         self.applied = config
         reloader.forget_entries()
-
-
-async def survive(name: str, work: Coroutine[object, object, None]) -> str:
-    """Nothing that fails here ends the daemon: it is told, and tried again."""
-    try:
-        await work
-    except (DatabaseError, psycopg.Error) as error:
-        _log.warning(f"{name} failed", kind=type(error).__name__, error=str(error).partition("\n")[0])
-        return "database"
-    except Exception:  # noqa: BLE001  a daemon lives for years: it tells, and goes on
-        _log.exception(f"{name} broke")
-        return "broken"
-    return "done"
 
 
 def _every(seconds: float) -> IntervalTrigger:

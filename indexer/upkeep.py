@@ -7,17 +7,19 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+import psycopg
 import structlog
 
 from indexer import prune
 from indexer.config import Config
 from indexer.durations import format_size
+from indexer.errors import DatabaseError
 from indexer.store import upkeep
 from indexer.store.database import Connection, Database
 
@@ -36,11 +38,32 @@ _REPEATED_SECONDS: Final = upkeep.SILENCE.total_seconds() / 5
 async def do_upkeep(database: Database, config: Config) -> None:
     """Do the tasks that are due."""
     await _do_task(database, _Task("partitions", _HOURLY, _make_partitions))
+    await make_room(database, config)
+    await _do_task(database, _Task("invariants", _DAILY, _check_invariants))
+
+
+async def make_room(database: Database, config: Config) -> None:
+    """Fold, and drop what is older than its retention, where that is due.
+
+    A pass asked for by hand ends with it: where cron runs `indexer crawl`, nobody else would.
+    """
     await _do_task(database, _Task("folding", _HOURLY, prune.fold_new))
     keep = config.retention.raw
     if keep is not None:
         await _do_task(database, _Task("retention", _DAILY, lambda database: _prune(database, keep)))
-    await _do_task(database, _Task("invariants", _DAILY, _check_invariants))
+
+
+async def survive(name: str, work: Coroutine[object, object, None]) -> str:
+    """Nothing that fails here ends the process: it is told, and tried again. Returns how it ended."""
+    try:
+        await work
+    except (DatabaseError, psycopg.Error) as error:
+        _log.warning(f"{name} failed", kind=type(error).__name__, error=str(error).partition("\n")[0])
+        return "database"
+    except Exception:  # noqa: BLE001  a daemon lives for years: it tells, and goes on
+        _log.exception(f"{name} broke")
+        return "broken"
+    return "done"
 
 
 @dataclass(frozen=True, slots=True)

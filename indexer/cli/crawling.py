@@ -63,11 +63,10 @@ def crawl(
         print_plan(run(_plan(settings, entries, selection)), as_json)
         return
     try:
-        outcomes = run(_crawl(settings, entries, selection))
+        outcomes = run(_crawl(settings, entries, selection, as_json))
     except KeyboardInterrupt:
         note("Interrupted: committed pages are kept, and the next `indexer crawl` goes on from them.")
         raise
-    print_outcomes(outcomes, as_json)
     if any(outcome.outcome in NOT_PUBLISHED_OUTCOMES for outcome in outcomes):
         raise Ended(NOT_PUBLISHED)
 
@@ -111,13 +110,20 @@ async def _plan(
 
 
 async def _crawl(
-    settings: "Config", entries: Sequence["WatchEntry"], selection: "Selection"
+    settings: "Config", entries: Sequence["WatchEntry"], selection: "Selection", as_json: bool
 ) -> Sequence["Outcome"]:
     from indexer import bootstrap, jobs
 
     async with bootstrap.engine(settings, entries) as engine:
         with progress_bar() as on_progress:
-            return await jobs.run_pass(engine, selection, on_progress)
+            outcomes = await jobs.run_pass(engine, selection, on_progress)
+        print_outcomes(outcomes, as_json)
+        # Not before its outcomes are told: folding may take a while. A pass that is whole is not
+        # lost to what comes after it either.
+        from indexer import upkeep
+
+        await upkeep.survive("upkeep", upkeep.make_room(engine.database, settings))
+        return outcomes
 
 
 @contextmanager

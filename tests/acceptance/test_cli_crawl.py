@@ -6,8 +6,10 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import psycopg
 import pytest
 
 from indexer.simulator import Fault, Simulator, World
@@ -26,9 +28,11 @@ class Installation:
         self.simulator = simulator
         self._environment = environment
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.CompletedProcess[str]:
         """`indexer …` in a process of its own."""
-        return run_program(self.folder, *arguments, environment=self._environment)
+        return run_program(self.folder, *arguments, environment={**self._environment, **environment})
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """`indexer …` in a process that is still running."""
@@ -70,6 +74,33 @@ def test_a_pass_publishes_every_watch_and_a_second_finds_it_unchanged(installati
     assert sorted(row["holdings"] for row in first) == [0, 2, 3]
     assert {row["outcome"] for row in second} == {"unchanged"}
     assert all(row["snapshot_at"].endswith("Z") for row in [*first, *second])
+
+
+def test_a_pass_makes_room_as_a_daemon_would(installation: Installation, database_url: str) -> None:
+    """Where cron runs `indexer crawl` nobody else folds, or drops what is older than its retention."""
+    tasks = "SELECT task, begun_at, found FROM ledger.upkeep ORDER BY task"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("SELECT ledger.ensure_raw_partitions('2025-01-01', 1)")
+        first = installation.run("crawl", environment={"INDEXER_RETENTION__RAW": "90d"})
+        done = connection.execute(tasks).fetchall()
+        installation.run("crawl", environment={"INDEXER_RETENTION__RAW": "90d"})
+
+        assert first.returncode == 0, first.stderr
+        assert connection.execute("SELECT to_regclass('ledger.raw_page_202501')").fetchone() == (None,)
+        assert [task for task, _, _ in done] == ["folding", "retention"]
+        assert connection.execute(tasks).fetchall() == done, "before an hour has passed nothing is due"
+
+
+def test_a_pass_is_as_good_where_room_cannot_be_made(installation: Installation, database_url: str) -> None:
+    """Its outcomes are told, and why."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DROP FUNCTION ledger.fold_unchanged(bigint, integer, timestamptz)")
+
+    done = installation.run("crawl", "--json")
+
+    assert done.returncode == 0
+    assert {row["outcome"] for row in json.loads(done.stdout)["watches"]} == {"published"}
+    assert "upkeep failed" in done.stderr
 
 
 def test_a_list_that_is_suddenly_empty_exits_3(installation: Installation) -> None:
