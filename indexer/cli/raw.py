@@ -16,7 +16,7 @@ from indexer.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.config import Config
-    from indexer.store.reading import BodyRow, PageRow
+    from indexer.store.reading import BodyRow, PageRow, SubjectRow
 
 
 class Kind(StrEnum):
@@ -53,7 +53,7 @@ def raw(
     """The answers kept of a crawl: a list of them, or the exact bytes of one."""
     settings = open_config(config, debug)
     if page is None:
-        print_pages(crawl, run(_list_pages(settings, crawl)))
+        print_pages(crawl, *run(_list_pages(settings, crawl)))
         return
     body = run(_read_body(settings, crawl, kind, page))
     if body is None:
@@ -61,12 +61,12 @@ def raw(
     write_bytes(unpack(body))
 
 
-async def _list_pages(settings: "Config", crawl_id: int) -> "list[PageRow]":
+async def _list_pages(settings: "Config", crawl_id: int) -> "tuple[list[PageRow], list[SubjectRow]]":
     from indexer import bootstrap
     from indexer.store import reading
 
     async with bootstrap.database(settings) as database, database.connection() as conn:
-        return await reading.list_pages(conn, crawl_id)
+        return await reading.list_pages(conn, crawl_id), await reading.list_subjects(conn, crawl_id)
 
 
 async def _read_body(settings: "Config", crawl_id: int, kind: Kind, page_no: int) -> "BodyRow | None":
@@ -77,14 +77,14 @@ async def _read_body(settings: "Config", crawl_id: int, kind: Kind, page_no: int
         return await reading.read_body(conn, crawl_id, kind.value, page_no)
 
 
-def print_pages(crawl_id: int, pages: "Sequence[PageRow]") -> None:
-    """Which answers are kept."""
+def print_pages(crawl_id: int, pages: "Sequence[PageRow]", subjects: "Sequence[SubjectRow]") -> None:
+    """Which answers are kept, and whom they are about."""
     if not pages:
         raise UsageError(
-            f"No answer of crawl {crawl_id} is kept: it does not exist, got no answer, or was pruned."
+            f"No answer of crawl {crawl_id} is kept: it does not exist, got none that is kept, or was pruned."
         )
     table = new_table(
-        f"Answers kept of crawl {crawl_id}",
+        f"Answers kept of crawl {crawl_id}: {_name(subjects)}",
         "kind",
         "page",
         "fetched at",
@@ -107,6 +107,14 @@ def print_pages(crawl_id: int, pages: "Sequence[PageRow]") -> None:
             cell(page.sha256),
         )
     show(table)
+
+
+def _name(subjects: "Sequence[SubjectRow]") -> str:
+    if not subjects:
+        return "nobody knows whom it was about"
+    first = subjects[0]
+    more = f" and {len(subjects) - 1} more" if len(subjects) > 1 else ""
+    return " ".join(part for part in (first.source, first.address + more, first.scope) if part)
 
 
 def unpack(body: "BodyRow") -> bytes:

@@ -290,7 +290,10 @@ def show_quarantine(now: datetime, rows: "list[QuarantineRow]") -> None:
         )
     show(table)
     for row in rows:
-        say(f"Believe it: {row.release_command} · dismiss it: {row.reject_command}")
+        say(
+            f"Look at it: {row.raw_command} · believe it: {row.release_command} · "
+            f"dismiss it: {row.reject_command}"
+        )
 
 
 def _failures(seen: Status) -> "Table":

@@ -91,6 +91,18 @@ JOIN ledger.raw_body AS body
 WHERE page.crawl_id = %(crawl_id)s
 ORDER BY page.fetched_at, page.kind, page.page_no;
 
+-- name: list_subjects
+-- The watches a crawl was about, whether it is folded or not: whose answers are these?
+SELECT watch.source_id AS source, address.address, watch.scope
+FROM (
+    SELECT kept.watch_id FROM ledger.crawl_watch AS kept WHERE kept.crawl_id = %(crawl_id)s
+    UNION
+    SELECT folded.watch_id FROM ledger.folded_snapshot AS folded WHERE folded.crawl_id = %(crawl_id)s
+) AS asked
+JOIN ledger.watch AS watch ON watch.watch_id = asked.watch_id
+JOIN ledger.address AS address ON address.address_id = watch.address_id
+ORDER BY watch.source_id, address.address, watch.scope;
+
 -- name: read_body
 -- The stored bytes of one answer: its body, every body behind that, and where the answer differs from it.
 SELECT
@@ -119,7 +131,7 @@ ORDER BY source.source_id;
 -- Lists that were not believed and wait for a second witness or for a person.
 SELECT
     snapshot_id, source, address, scope, label, judged_at, reason, holdings, held, missing,
-    release_command, reject_command
+    release_command, reject_command, crawl_id, raw_command
 FROM report.quarantine
 ORDER BY judged_at, snapshot_id;
 

@@ -196,6 +196,18 @@ class QuarantineRow:
     missing: int
     release_command: str
     reject_command: str
+    #: What it was read from, and how to see that.
+    crawl_id: int
+    raw_command: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRow:
+    """A watch that a crawl was about."""
+
+    source: str
+    address: str
+    scope: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +315,11 @@ async def list_changes(conn: Connection, since: datetime, limit: int | None) -> 
 async def list_pages(conn: Connection, crawl_id: int) -> list[PageRow]:
     """The answers kept of one crawl."""
     return await _fetch(conn, PageRow, _SQL.list_pages, crawl_id=crawl_id)
+
+
+async def list_subjects(conn: Connection, crawl_id: int) -> list[SubjectRow]:
+    """The watches a crawl was about."""
+    return await _fetch(conn, SubjectRow, _SQL.list_subjects, crawl_id=crawl_id)
 
 
 async def read_body(conn: Connection, crawl_id: int, kind: str, page_no: int) -> BodyRow | None:

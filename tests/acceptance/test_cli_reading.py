@@ -222,6 +222,12 @@ def test_tables_are_printed(command: list[str], book: str, capsys: pytest.Captur
     assert "─" in capsys.readouterr().out
 
 
+def test_raw_says_whose_answers_they_are(book: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A number that was mistyped, or is a snapshot's, shows another account: its heading names it."""
+    main(["raw", "1"])
+    assert "crawl 1: hedera 0.0.1001" in capsys.readouterr().out
+
+
 def test_raw_gives_the_exact_bytes(book: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """Evidence: not one byte more or less, whatever they are."""
     assert main(["raw", "1", "--page", "1"]) == 0

@@ -12,7 +12,7 @@ import pytest
 from indexer.cli.raw import unpack
 from indexer.jobs import Engine
 from indexer.store import reading, upkeep
-from indexer.store.reading import BodyRow, PageRow, SourceRow
+from indexer.store.reading import BodyRow, PageRow, SourceRow, SubjectRow
 from indexer.store.upkeep import SourceFigures
 from tests.integration.keeping import (
     Fault,
@@ -161,6 +161,22 @@ def test_what_is_folded_leaves_no_other_row(stage: Stage) -> None:
         assert stage.value(f"SELECT count(*) FROM ledger.{table}") == 2 * watches
     assert stage.value("SELECT count(*) FROM ledger.crawl") == crawls / 3
     assert stage.value("SELECT count(*) FROM report.snapshots") == 6 * watches
+
+
+def test_a_folded_crawl_still_says_whom_it_was_about(stage: Stage) -> None:
+    """The heading of its bytes is the same before and after."""
+
+    async def ask(engine: Engine) -> dict[int, list[SubjectRow]]:
+        async with engine.database.connection() as connection:
+            return {crawl: await reading.list_subjects(connection, crawl) for crawl in crawls}
+
+    hold_still(stage, 4)
+    crawls = [row["crawl_id"] for row in stage.rows("SELECT crawl_id FROM ledger.crawl ORDER BY crawl_id")]
+    before = stage.run(ask)
+    fold(stage)
+
+    assert stage.run(ask) == before
+    assert all(before.values())
 
 
 def _kept(stage: Stage, crawls: list[int]) -> dict[tuple[int, str, int], bytes]:

@@ -77,6 +77,13 @@ def test_what_nobody_watches_is_unknown(world: World, watch: int, source: str, a
     assert row["snapshot_at"] is None
 
 
+def test_no_asset_is_not_a_balance_of_zero(world: World, watch: int) -> None:
+    """A join that found no asset asks for nothing in particular: no list proves that absent."""
+    row = world.row(ASK, "hedera", "0.0.1001", None, at(2))
+
+    assert (row["amount"], row["answer"], row["reason"]) == (None, "unknown", "not_watched")
+
+
 def test_an_empty_database_answers(world: World) -> None:
     """One row even when there is nothing at all."""
     assert ask(world, at(2)) == (None, "unknown", "not_watched", None)

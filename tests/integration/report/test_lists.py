@@ -108,6 +108,9 @@ def test_quarantine_says_what_to_type(world: World) -> None:
     assert (row["holdings"], row["held"], row["missing"]) == (0, 3, 3)
     assert row["release_command"] == f"indexer release {snapshot}"
     assert row["reject_command"] == f"indexer reject {snapshot}"
+    # The number of a snapshot is not that of its crawl: whoever looks must not see another account's answers.
+    crawl = world.row("SELECT crawl_id FROM report.snapshots WHERE snapshot_id = %s", snapshot)["crawl_id"]
+    assert (row["crawl_id"], row["raw_command"]) == (crawl, f"indexer raw {crawl}")
 
 
 def test_crawls_give_a_verdict_per_address(world: World) -> None:
