@@ -143,7 +143,8 @@ def _check_start(pattern: str, folder: Path) -> str | None:
     try:
         os.scandir(start).close()
     except OSError as error:
-        return f"{pattern}: folder {start} cannot be read ({error.strerror})"
+        hint = ": `indexer init` writes a first one" if isinstance(error, FileNotFoundError) else ""
+        return f"{pattern}: folder {start} cannot be read ({error.strerror}){hint}"
     return None
 
 
@@ -152,7 +153,7 @@ def _read_file(name: str, path: Path, reading: _Reading) -> None:
         text = _read_text(path)
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        reading.mistakes.append(f"{name}:{line}: is not UTF-8 text")
+        reading.mistakes.append(f"{name}:{line}: is not UTF-8 text: save it as UTF-8")
         return
     except OSError as error:
         reading.mistakes.append(f"{name}: cannot be read ({error.strerror or error})")
@@ -210,6 +211,9 @@ def _check_row(
 def _check_display(label: str | None, tags: tuple[str, ...]) -> Iterator[str]:
     if "" in tags:
         yield "a tag is empty"
+    for tag in tags:
+        if "," in tag or ";" in tag:
+            yield f"the tag {_quote(tag)} holds a separator: in YAML write [one, other], in CSV one;other"
     for what, text in (("label", label or ""), *(("tag", tag) for tag in tags)):
         if len(text) > _LONGEST_LABEL:
             yield f"the {what} has {len(text)} characters; {_LONGEST_LABEL} is the most"

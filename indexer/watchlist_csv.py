@@ -9,6 +9,9 @@ from typing import Final
 from indexer.config_environment import printable, suggest
 from indexer.watchlist_rows import COLUMNS, LISTS, REQUIRED, Row, RowError
 
+#: What spreadsheets write instead of commas in some countries, or by another menu entry.
+_OTHER_SEPARATORS: Final = {";": "semicolons", "\t": "tabs"}
+
 _LINE: Final = re.compile("[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 
 
@@ -42,6 +45,9 @@ def _blank_comments(text: str) -> Iterator[str]:
 
 
 def _check_header(line: int, columns: list[str]) -> None:
+    for separator, name in _OTHER_SEPARATORS.items():
+        if len(columns) == 1 and separator in columns[0]:
+            raise RowError(line, f"its columns are separated by {name}: save it with commas")
     for column in columns:
         if column not in COLUMNS:
             hint = (

@@ -42,7 +42,10 @@ def check(config: ConfigOption = None, debug: DebugOption = False) -> None:
 
 
 def print_url(config: ConfigOption = None, debug: DebugOption = False) -> None:
-    """One libpq URL of the owner role, password included, for psql, BI tools and scripts."""
+    """One libpq URL of the owner role, password included, for psql, BI tools and scripts.
+
+    Over TCP where the embedded server has a port (`indexer db start --port`), else over its socket.
+    """
     settings = open_config(config, debug)
     sys.stdout.write(f"{find_url(settings)}\n")
 
@@ -123,7 +126,7 @@ def find_url(settings: "Config") -> str:
         return settings.database.url.get_secret_value()
     from indexer import embedded
 
-    url = embedded.current_url(settings.database.data_dir)
+    url = embedded.shared_url(settings.database.data_dir)
     if url is None:
         raise DatabaseUnavailable("The embedded PostgreSQL is not running: start it with `indexer db start`.")
     return url

@@ -14,6 +14,7 @@ from indexer.cli.output import cell, new_table, note, say, show
 from indexer.printable import printable
 
 if TYPE_CHECKING:
+    from indexer.config import Config
     from indexer.watchlist import WatchEntry
 
 
@@ -60,6 +61,27 @@ def check_watchlist(
     else:
         entries = bootstrap.read_watchlist(settings, sources)
     print_counts(entries)
+    note_doubts(settings, entries)
+
+
+def note_doubts(settings: "Config", entries: "Sequence[WatchEntry]") -> None:
+    """What is no mistake and yet not what anybody wants."""
+    from indexer.config import missing_secrets
+    from indexer.durations import format_duration
+
+    sources = settings.sources
+    for source in sorted({entry.source for entry in entries}):
+        for name in missing_secrets(source, settings):
+            note(f"{source} needs {name}, which is not set: nothing is crawled without it.")
+    paces = [(entry, entry.every or sources[entry.source].every) for entry in entries]
+    slow = [(entry, pace) for entry, pace in paces if pace and pace > sources[entry.source].fresh_for]
+    if slow:
+        (entry, pace), watches = slow[0], "1 watch" if len(slow) == 1 else f"{len(slow)} watches"
+        note(
+            f"Stale before the next crawl: {watches}, such as {entry.file}:{entry.line} with every = "
+            f"{format_duration(pace)} and fresh_for = {format_duration(sources[entry.source].fresh_for)}. "
+            "Make fresh_for longer than every."
+        )
 
 
 def print_counts(entries: "Sequence[WatchEntry]") -> None:

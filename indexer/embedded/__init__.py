@@ -23,7 +23,7 @@ from indexer.embedded.place import Place, find_place, make_place, read_record, t
 from indexer.embedded.programs import programs_for, wheel_programs
 from indexer.errors import DatabaseUnavailable
 
-__all__ = ["binaries", "current_url", "psql_path", "running", "start", "stop"]
+__all__ = ["binaries", "current_url", "psql_path", "running", "shared_url", "start", "stop"]
 
 
 def binaries() -> Path:
@@ -93,6 +93,19 @@ def current_url(data_dir: Path) -> str | None:
     return server.socket_url(place) if place is not None and server.answers(place) else None
 
 
+def shared_url(data_dir: Path) -> str | None:
+    """The URL for programs that know no sockets, with the password, where a port is open; else the same.
+
+    Starts and changes nothing.
+    """
+    place = find_place(data_dir)
+    told = None if place is None else server.read_postmaster(place)
+    if place is None or told is None or not told.is_on_tcp or not server.answers(place):
+        return current_url(data_dir)
+    password = read_record(place.password)
+    return _tcp_url(password, told.port) if password else current_url(data_dir)
+
+
 def _prepare(data_dir: Path) -> Place:
     check_version(data_dir)
     return make_place(data_dir)
@@ -156,4 +169,8 @@ def _open_door(place: Place, url: str, port: int) -> str:
             connection.execute(change)
     except psycopg.Error:
         raise DatabaseUnavailable(f"cannot set the password of role {OWNER}: try again") from None
+    return _tcp_url(password, port)
+
+
+def _tcp_url(password: str, port: int) -> str:
     return f"postgresql://{OWNER}:{password}@127.0.0.1:{port}/{DATABASE}"

@@ -64,6 +64,7 @@ def test_tcp_asks_for_the_password(data_dir: Path) -> None:
         with pytest.raises(psycopg.OperationalError):
             ask(bad, "SELECT 1")
     assert embedded.start(data_dir, port) == url
+    assert embedded.shared_url(data_dir) == url
     log = "".join(path.read_text() for path in (data_dir / "logs").iterdir())
     assert password not in log
 
@@ -79,6 +80,7 @@ def test_a_port_is_not_opened_under_the_feet_of_others(data_dir: Path) -> None:
     assert embedded.current_url(data_dir) is None
 
     embedded.start(data_dir)
+    assert embedded.shared_url(data_dir) == url
     assert ask(embedded.start(data_dir, port), "SELECT inet_server_port()") == port
     assert url.endswith("port=5432")
     assert embedded.current_url(data_dir) == url.replace("port=5432", f"port={port}")

@@ -274,7 +274,7 @@ def test_what_is_not_a_readable_text_file_is_refused(tmp_path: Path) -> None:
 
     assert str(caught.value).split("\n") == [
         "a.yaml: cannot be read (No such file or directory)",
-        "b.csv:2: is not UTF-8 text",
+        "b.csv:2: is not UTF-8 text: save it as UTF-8",
         "c.txt:1: is neither .yaml, .yml nor .csv",
         "d.yaml: cannot be read (it is not a regular file)",
         "e.csv: cannot be read (it is larger than 50 MB)",

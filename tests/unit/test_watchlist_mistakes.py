@@ -72,8 +72,9 @@ addresses:
   - {source: hedera}
   - {address: e}
   - {source: hedera, address: B}
+  - {source: hedera, address: g, tags: "ops, hot"}
 """
-    csv_text = "source,address,tags\nhedera,b,\nhedera,f,a;;b\n"
+    csv_text = 'source,address,tags\nhedera,b,\nhedera,f,a;;b\nhedera,h,"a,b"\n'
 
     assert _mistakes(tmp_path, a_yaml=yaml_text, b_csv=csv_text) == [
         "a.yaml:2: hedera: address '0.0-1': is not letters, digits and dots",
@@ -86,8 +87,10 @@ addresses:
         "a.yaml:8: hedera: address is missing",
         "a.yaml:9: source is missing",
         "a.yaml:10: hedera: address 'b' is already in a.yaml:4",
+        "a.yaml:11: the tag 'ops, hot' holds a separator: in YAML write [one, other], in CSV one;other",
         "b.csv:2: hedera: address 'b' is already in a.yaml:4",
         "b.csv:3: a tag is empty",
+        "b.csv:4: the tag 'a,b' holds a separator: in YAML write [one, other], in CSV one;other",
     ]
 
 
@@ -133,7 +136,8 @@ def test_a_yaml_mistake_is_named_at_its_line(tmp_path: Path, text: str, mistake:
         ("\n\n", "1: the file is empty"),
         ("# only this\n", "1: has no header"),
         ("hedera,0.0.1\n", "1: unknown column 'hedera'"),
-        ("source;address\n", "1: unknown column 'source;address'; the columns are"),
+        ("source;address\n", "1: its columns are separated by semicolons: save it with commas"),
+        ("source\taddress\n", "1: its columns are separated by tabs: save it with commas"),
         ("source,adress\n", "1: unknown column 'adress'; did you mean address?"),
         ("#\nsource,label\n", "2: column 'address' is missing"),
         ("source,address,source\n", "1: column 'source' is there twice"),
