@@ -19,6 +19,7 @@ _COLLECTED: Final = 50_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `indexer` with these arguments (default: the process's own) and return the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    open_closed_streams()
     if given[:1] in (["run"], ["work"]):
         end_when_told()
     gc.set_threshold(_COLLECTED)
@@ -34,6 +35,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         # Before a process ends, Python looks for garbage among all it has loaded. It may end with it instead.
         gc.freeze()
+
+
+def open_closed_streams() -> None:
+    """Some supervisors start programs without stdout or stderr: what is written there then goes nowhere.
+
+    Left closed, the next file or connection that is opened would take their numbers, and what is written.
+    """
+    import os
+
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False))  # noqa: SIM115  no name, and it stays open
 
 
 def end_when_told() -> None:

@@ -74,7 +74,10 @@ class AnswerReader:
             self.can_go_on = self.can_go_on and problem is None
             return True
         if problem is not None:
-            raise problem
+            try:
+                raise problem
+            finally:
+                del problem  # see `Connection.ask`: its frames, with the body, would live as long as they can
         framing = self._received - self._body_bytes
         if framing > MOST_HEAD_BYTES + _FRAMING_PER_BODY_BYTE * self._body_bytes:
             raise WireError("the head of the answer is too large")

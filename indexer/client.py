@@ -204,9 +204,12 @@ class Client:
             await self._hold(last, wait_seconds)
             await self._sleep(wait_seconds)
         await self._hold(last, self._stated_wait(last))
-        if fetch.attempts == 1:
-            raise last
-        raise type(last)(f"{last} (after {fetch.attempts} requests)", last.retry_after_seconds)
+        try:
+            if fetch.attempts == 1:
+                raise last
+            raise type(last)(f"{last} (after {fetch.attempts} requests)", last.retry_after_seconds)
+        finally:
+            del last  # see `Connection.ask`: an error that its own frames know lives as long as they can
 
     def _wait_seconds(self, error: RateLimited | ServerTrouble, tries: int) -> float:
         return max(self._stated_wait(error), backoff_seconds(tries, self._random))
@@ -311,7 +314,10 @@ class Client:
         if isinstance(error, RateLimited | ServerTrouble | Refused):
             header = read_retry_after(reply.headers.get("retry-after", ""), self._now())
             error.retry_after_seconds = longest_wait(error.retry_after_seconds, header)
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # with the body, see above
 
     def _describe(self, request: Request) -> str:
         return f"{self._source.name} {request.template}"

@@ -91,9 +91,15 @@ class Connection(asyncio.BufferedProtocol):
             raise
         finally:
             self._reader.forget()
+            self._outcome = None
         self.idle_since = loop.time()
         if problem is not None:
-            raise problem
+            try:
+                raise problem
+            finally:
+                # An error knows the frames it passed. Known to one of them it would live, with all the
+                # bytes of its answer, until Python looks for garbage.
+                del problem, outcome
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""

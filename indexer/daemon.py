@@ -122,7 +122,7 @@ class Daemon:
 
     def _open_shift(self, engine: Engine, board: NoticeBoard) -> Shift:
         guard = SpaceGuard(engine.database, board)
-        self._standing.begin(engine.database, guard)
+        self._standing.begin(engine.database, guard, lambda: engine.worker.is_registered)
 
         async def may_claim(config: Config) -> bool:
             if not self._options.ticks:

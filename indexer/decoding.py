@@ -64,6 +64,7 @@ class BodyDecoder:
         try:
             self._inflate(data)
         except zlib.error:
+            self._pieces.clear()
             raise ServerTrouble(f"{self._what}: the {self._encoding} body is corrupt") from None
 
     def finish(self) -> bytes:
@@ -111,6 +112,8 @@ class BodyDecoder:
             raise self._too_large()
 
     def _too_large(self) -> BadPage:
+        # Whoever keeps the error keeps this decoder by its traceback: not the body too.
+        self._pieces.clear()
         return BadPage(f"{self._what}: the body is more than {_show_size(self._max_bytes)}")
 
 

@@ -4,7 +4,7 @@ This is where transactions begin that are not part of a walk.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -95,18 +95,26 @@ def _is_selected(entry: WatchEntry, selection: Selection) -> bool:
     return selection.source in (None, entry.source) and selection.address in (None, entry.address)
 
 
+async def _find_room() -> None:
+    """There is always room: for those who do not ask."""
+
+
 async def run_pass(
-    engine: Engine, selection: Selection, on_progress: Callable[[Progress], None]
+    engine: Engine,
+    selection: Selection,
+    on_progress: Callable[[Progress], None],
+    check_room: Callable[[], Awaitable[None]] = _find_room,
 ) -> tuple[Outcome, ...]:
     """Crawl every selected watch once and wait until each has an outcome.
 
-    Joins an unfinished pass over the same selection. Raises UsageError, DatabaseUnavailable.
+    Joins an unfinished pass over the same selection. Raises UsageError, DatabaseUnavailable, and what
+    ``check_room`` raises before crawls are claimed.
     """
     check_secrets(engine.config, engine.entries, selection)
     await apply_watchlist(engine.database, engine.config, engine.sources, engine.entries)
     prepared = await engine.database.steadily(lambda: _prepare(engine, selection))
     reached("pass_prepared")
-    running = RunningPass(engine, prepared.number, on_progress)
+    running = RunningPass(engine, prepared.number, on_progress, check_room)
     await running.run(sorted({watch.source for watch in prepared.crawled}))
     outcomes = await engine.database.steadily(lambda: _finish(engine.database, prepared.number))
     reached("pass_finished")

@@ -50,6 +50,8 @@ class Metrics:
         self._count_work()
         self._measure_process()
         self._measure_database()
+        #: What the database said last.
+        self._figures: DatabaseFigures | None = None
 
     def _count_work(self) -> None:
         add = self._counter
@@ -126,6 +128,7 @@ class Metrics:
 
     def see_figures(self, figures: DatabaseFigures) -> None:
         """What the database says now. What it no longer mentions is no longer shown."""
+        self._figures = figures
         for gauge in (self.oldest, self.waiting, self.notices):
             gauge.clear()
         for found in figures.sources:
@@ -134,6 +137,12 @@ class Metrics:
             self.violations.set(figures.violations)
         for kind, count in figures.notices.items():
             self.notices.labels(kind).set(count)
+
+    def see_silence(self, seconds: float) -> None:
+        """The database has said nothing for so long: what it said last has grown older since."""
+        for found in self._figures.sources if self._figures else ():
+            if found.oldest_seconds is not None:
+                self.oldest.labels(found.source).set(found.oldest_seconds + seconds)
 
     def _see_source(self, found: SourceFigures) -> None:
         self.watches.labels(found.source).set(found.watches)

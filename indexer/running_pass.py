@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +31,9 @@ _COUNT_SECONDS: Final = 0.5
 _COUNT_SHARE: Final = 0.02
 _LONGEST_COUNT_SECONDS: Final = 5.0
 
+#: How often the disk of the database is looked at.
+_ROOM_SECONDS: Final = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -57,8 +60,16 @@ class Engine:
 class RunningPass:
     """One pass at work in this process; others may work on the same pass."""
 
-    def __init__(self, engine: Engine, number: int, on_progress: Callable[[Progress], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        number: int,
+        on_progress: Callable[[Progress], None],
+        check_room: Callable[[], Awaitable[None]],
+    ) -> None:
         self._engine = engine
+        self._check_room = check_room
+        self._checked_at = float("-inf")
         self._number = number
         self._on_progress = on_progress
         self._current = "starting"
@@ -128,6 +139,7 @@ class RunningPass:
                 # Several at a time, unless nothing happens meanwhile: each claim is a transaction.
                 claims: list[crawls.Claim] = []
                 if free > 0 and (is_idle or (free > (most + more) // 3 and not is_empty)):
+                    await self._look_for_room()
                     claims = await worker.claim(source, free, self._number)
                     is_empty = len(claims) < free
                 running |= {asyncio.create_task(self._walk(source, claim)) for claim in claims}
@@ -143,6 +155,12 @@ class RunningPass:
                     most = lanes(self._engine.config, source)
         finally:
             await end_tasks(running)
+
+    async def _look_for_room(self) -> None:
+        """Whatever ``check_room`` raises ends the pass; committed pages stay, and it can be joined."""
+        if time.monotonic() - self._checked_at > _ROOM_SECONDS:
+            self._checked_at = time.monotonic()
+            await self._check_room()
 
     async def _walk(self, source: str, claim: crawls.Claim) -> str:
         """A walk that breaks costs its own watches, not the pass. Of its error only the class is stored."""

@@ -97,7 +97,35 @@ def _check_database_url(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]*", url):
         raise ValueError("must be one line of ASCII: write other characters as %20 and the like")
     _split_url(url, "must be a libpq URL: its brackets do not match")
+    if url:
+        _check_connection(url)
     return SecretStr(url)
+
+
+def _check_connection(url: str) -> None:
+    """Refuse here what would fail at every connection. No message of libpq's: it repeats the URL."""
+    # Not at the top: it takes longer to load than all that runs without a database.
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        given = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
+    except ProgrammingError:
+        raise ValueError(
+            "must be a libpq URL: it has an option, or an escape, that libpq does not know"
+        ) from None
+    for port in given.get("port", "").split(","):
+        if port and not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65_536):
+            raise ValueError("must have a port from 1 to 65535")
+    if not re.fullmatch("-?[0-9]{1,9}", given.get("connect_timeout", "0")):
+        raise ValueError("must have a connect_timeout in whole seconds")
+    for host in given.get("host", "").split(","):
+        try:
+            # A folder of sockets begins with a slash, an abstract one with @.
+            if not host.startswith(("/", "@")):
+                host.encode("idna")
+        except UnicodeError:
+            raise ValueError("has a host that is neither a name nor an address") from None
 
 
 def _split_url(url: str, refusal: str) -> SplitResult:

@@ -21,6 +21,7 @@ from indexer.lanes import LONG_WALK, Lanes, Task
 from indexer.metrics import Metrics
 from indexer.store import crawls, schedule, watching
 from indexer.store.crawls import Claim, Ending
+from indexer.store.database import first_line
 from indexer.store.schedule import SourceWork
 from indexer.worker import lanes as count_lanes
 
@@ -104,7 +105,7 @@ class Shift:
                 for found in await self._engine.database.steadily(self._find_work, _PATIENCE_SECONDS):
                     await self._serve(found)
         except (DatabaseError, psycopg.Error) as error:
-            _log.warning("no work can be claimed", kind=type(error).__name__, error=_first_line(error))
+            _log.warning("no work can be claimed", kind=type(error).__name__, error=first_line(error))
 
     async def _find_work(self) -> list[SourceWork]:
         async with self._engine.database.connection() as connection:
@@ -230,7 +231,3 @@ class Shift:
         for claim in [] if taking is None else await taking:
             async with self._engine.database.transaction() as connection:
                 await crawls.release(connection, claim, Ending(), timedelta(0))
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0]

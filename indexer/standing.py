@@ -6,8 +6,8 @@ Asks the database little and never waits long for it: a status that hangs helps 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg_pool import PoolTimeout
@@ -15,8 +15,10 @@ from psycopg_pool import PoolTimeout
 from indexer.config import Config
 from indexer.metrics import CONTENT_TYPE, DatabaseFigures, Metrics
 from indexer.store import migrations, upkeep
-from indexer.store.database import Database
+from indexer.store.database import Database, first_line
 from indexer.upkeep import SpaceGuard
+
+Answer = TypeVar("Answer")
 
 #: Callers that come together share one reading of the whole database.
 _FIGURES_SECONDS: Final = 5.0
@@ -36,14 +38,20 @@ class Standing:
         self._clock = clock
         self._database: Database | None = None
         self._guard: SpaceGuard | None = None
+        self._is_registered: Callable[[], bool] = lambda: True
         self._head = ""
+        #: Questions under way, by what they ask. One that is late is not asked again beside itself.
+        self._asked: dict[str, asyncio.Task[Any]] = {}
+        self._heard_at: float | None = None
         self._beat_seconds = 1.0
         self._beat_at: float | None = None
         self._figures_at: float | None = None
 
-    def begin(self, database: Database, guard: SpaceGuard) -> None:
-        """There is a database now."""
-        self._database, self._guard = database, guard
+    def begin(
+        self, database: Database, guard: SpaceGuard, is_registered: Callable[[], bool] = lambda: True
+    ) -> None:
+        """There is a database now. ``is_registered``: whether others know that our worker lives."""
+        self._database, self._guard, self._is_registered = database, guard, is_registered
         self._head = migrations.head()
 
     def beat(self, config: Config) -> None:
@@ -58,6 +66,8 @@ class Standing:
         if self._database is None:
             return ["starting: the database is not open yet"]
         troubles = await self._ask_database(self._database)
+        if not troubles and not self._is_registered():
+            troubles = ["this worker lost its session, and may claim nothing until it has another"]
         limit = max(_SILENT_SECONDS, _SILENT_BEATS * self._beat_seconds)
         if self._beat_at is None:
             troubles.append("starting: no tick has ended yet")
@@ -66,11 +76,16 @@ class Standing:
         return troubles
 
     async def _ask_database(self, database: Database) -> list[str]:
+        async def ask() -> str | None:
+            async with database.connection() as connection:
+                return await upkeep.read_revision(connection)
+
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS), database.connection() as connection:
-                found = await upkeep.read_revision(connection)
-        except (TimeoutError, psycopg.Error, PoolTimeout):
+            found = await self._within("revision", ask)
+        except (TimeoutError, PoolTimeout):
             return ["the database does not answer"]
+        except psycopg.Error as error:
+            return [f"the database does not answer: {first_line(error)}"]
         return [] if found == self._head else [f"the schema is {found}, this program needs {self._head}"]
 
     async def render_metrics(self) -> tuple[bytes, str]:
@@ -90,15 +105,38 @@ class Standing:
         if self._figures_at is not None and now - self._figures_at < _FIGURES_SECONDS:
             return
         self._figures_at = now
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS), database.connection() as connection:
-                figures = DatabaseFigures(
+
+        async def read() -> DatabaseFigures:
+            async with database.connection() as connection:
+                return DatabaseFigures(
                     await upkeep.read_source_figures(connection),
                     await upkeep.read_violations(connection),
                     Counter(notice.kind for notice in await upkeep.read_notices(connection)),
                 )
+
+        try:
+            figures = await self._within("figures", read)
         except (TimeoutError, psycopg.Error, PoolTimeout):
             self._metrics.database_up.set(0)
+            if self._heard_at is not None:
+                self._metrics.see_silence(self._clock() - self._heard_at)
             return
+        self._heard_at = self._clock()
         self._metrics.database_up.set(1)
         self._metrics.see_figures(figures)
+
+    async def _within(self, name: str, ask: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+        """What ``ask`` answers, soon. Raises TimeoutError; the question goes on then, and is not asked twice.
+
+        Not cancelled: to cancel a question the driver asks the server, which takes as long again.
+        """
+        task = self._asked.get(name)
+        if task is None or task.done():
+            task = self._asked[name] = asyncio.create_task(ask())
+            # Nobody may be there any more when it fails.
+            task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        done, _ = await asyncio.wait({task}, timeout=_PATIENCE_SECONDS)
+        if not done:
+            raise TimeoutError
+        answer: Answer = task.result()
+        return answer

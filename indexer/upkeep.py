@@ -19,7 +19,7 @@ import structlog
 from indexer import prune
 from indexer.config import Config
 from indexer.durations import format_size
-from indexer.errors import DatabaseError
+from indexer.errors import DatabaseError, DatabaseUnavailable
 from indexer.store import upkeep
 from indexer.store.database import Connection, Database
 
@@ -186,6 +186,15 @@ class SpaceGuard:
         self.free_bytes = None if self._folder is None else await asyncio.to_thread(_free, self._folder)
         self._judge(config.retention.min_free_space_bytes)
         return self.has_room
+
+    async def insist(self, config: Config) -> None:
+        """Raise DatabaseUnavailable while there is no room: for a command that would not wait for it."""
+        if not await self.check(config):
+            floor = format_size(config.retention.min_free_space_bytes)
+            raise DatabaseUnavailable(
+                f"Less than {floor} free on the disk of the database: crawling stops, and what was committed "
+                "is kept. Make room, or lower retention.min_free_space; the next `indexer crawl` goes on."
+            )
 
     def _judge(self, floor: int) -> None:
         had_room, self.has_room = self.has_room, self.free_bytes is None or self.free_bytes >= floor

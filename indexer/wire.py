@@ -143,8 +143,10 @@ class Reply:
             raise RequestRejected(f"{self._what}: {status}, redirects are not followed")
         try:
             self._decoder = BodyDecoder(headers.get("content-encoding", ""), self._what, self._max_bytes)
-        except BadPage as error:
-            return self._bear(error)
+        except BadPage:
+            if not self._may_be_unreadable():
+                raise
+            return False
         return True
 
     def feed(self, data: bytes) -> bool:
@@ -152,22 +154,25 @@ class Reply:
         try:
             if self._decoder is not None:
                 self._decoder.feed(data)
-        except (BadPage, ServerTrouble) as error:
-            return self._bear(error)
+        except (BadPage, ServerTrouble):
+            if not self._may_be_unreadable():
+                raise
+            return False
         return True
 
     def finish(self) -> bytes:
         """The whole decoded body, when the answer is complete. Raises ServerTrouble when it was cut off."""
         try:
             return b"" if self._decoder is None else self._decoder.finish()
-        except ServerTrouble as error:
-            self._bear(error)
+        except ServerTrouble:
+            if not self._may_be_unreadable():
+                raise
         return b""
 
-    def _bear(self, error: BadPage | ServerTrouble) -> bool:
+    def _may_be_unreadable(self) -> bool:
         """An unreadable error page is still a refusal, a limit or trouble; of anything else it is the end."""
         assert self.status is not None
         if self.status not in {401, 402, 403, 429} and self.status < 500:
-            raise error
+            return False
         self._decoder = None
-        return False
+        return True

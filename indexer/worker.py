@@ -27,10 +27,13 @@ from indexer.sources.base import Source
 from indexer.store import crawls, pages
 from indexer.store.crawls import Claim
 from indexer.store.crawls import Worker as WorkerNumber
-from indexer.store.database import Database, is_passing
+from indexer.store.database import Database, first_line, is_passing, vigilant
 from indexer.store.pacing import SharedPacer
 
 _log = structlog.get_logger()
+
+#: A session that was seen to live is not asked again for so long.
+_REGISTERED_SECONDS: Final = 1.0
 
 #: A lease is renewed this many times before it would run out.
 _BEATS_PER_LEASE: Final = 3
@@ -64,6 +67,10 @@ class Worker:
         self._pacers: dict[str, SharedPacer] = {}
         self._held: set[int] = set()
         self._session: AsyncConnection[TupleRow] | None = None
+        self._registering = asyncio.Lock()
+        self._registered_at = float("-inf")
+        #: Whether others know that this worker lives. One that is not registered may claim nothing.
+        self.is_registered = False
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator["Worker"]:
@@ -81,13 +88,33 @@ class Worker:
 
     async def _register(self) -> None:
         """Take the lock that says this worker lives."""
+        self.is_registered = False
         if self._session is not None:
             await self._session.close()
         self._session = await AsyncConnection.connect(
-            self.database.url, autocommit=True, application_name=f"indexer worker {self.number.number}"
+            vigilant(self.database.url),
+            autocommit=True,
+            application_name=f"indexer worker {self.number.number}",
         )
-        if not await crawls.hold_worker_number(self._session, self.number.number):
+        self.is_registered = await crawls.hold_worker_number(self._session, self.number.number)
+        self._registered_at = asyncio.get_running_loop().time()
+        if not self.is_registered:
             _log.warning("worker number still held by its lost connection", worker=self.number.number)
+
+    async def _stay_registered(self) -> None:
+        """Notice soon that the session was lost: without it nothing can be claimed."""
+        async with self._registering:
+            if asyncio.get_running_loop().time() - self._registered_at < _REGISTERED_SECONDS:
+                return
+            assert self._session is not None
+            try:
+                if not self.is_registered:
+                    self.is_registered = await crawls.hold_worker_number(self._session, self.number.number)
+                await self._session.execute("SELECT 1")
+                self._registered_at = asyncio.get_running_loop().time()
+            except psycopg.Error as error:
+                _log.warning("worker lost its session and registers again", kind=type(error).__name__)
+                await self._register()
 
     async def _beat(self) -> None:
         """Renew the leases of the held crawls; register again when the connection was lost."""
@@ -99,9 +126,11 @@ class Worker:
                 await crawls.renew(self._session, self.number, sorted(self._held))
                 reached("heartbeat")
             except psycopg.Error as error:
-                _log.warning("heartbeat failed", kind=type(error).__name__)
-                with contextlib.suppress(psycopg.Error):
-                    await self._register()
+                self.is_registered = False
+                _log.warning("heartbeat failed", kind=type(error).__name__, error=first_line(error))
+                async with self._registering:
+                    with contextlib.suppress(psycopg.Error):
+                        await self._register()
 
     async def claim(
         self, source: str, most: int, pass_id: int | None, shorter_than: int | None = None
@@ -119,6 +148,8 @@ class Worker:
         claims = await self.database.steadily(take)
         if claims:
             reached("claimed")
+        else:
+            await self.database.steadily(self._stay_registered)
         self._held.update(claim.crawl_id for claim in claims)
         return claims
 

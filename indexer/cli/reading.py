@@ -37,7 +37,7 @@ def holdings(
     debug: DebugOption = False,
 ) -> None:
     """What the watched addresses hold, now or at an earlier instant, and what is not known."""
-    moment = read_moment(as_of or "now")
+    moment = read_moment("now" if as_of is None else as_of)
     settings = open_config(config, debug)
     run(_holdings(settings, address, moment, output))
 

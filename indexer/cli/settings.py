@@ -29,7 +29,8 @@ def init(
     _ = config, debug
     for path in write_template(folder):
         say(f"wrote {path}")
-    note("Edit the watchlist, then: indexer watchlist check && indexer crawl")
+    named = "" if folder == Path("config") else f" --config {folder / 'indexer.toml'}"
+    note(f"Edit the watchlist, then: indexer watchlist check{named} && indexer crawl{named}")
 
 
 def show_config(config: ConfigOption = None, debug: DebugOption = False) -> None:

@@ -1,6 +1,7 @@
 -- name: claim_crawls
 -- Take up to `most` crawls that nobody works on. A lease is over when its time is up or its worker is gone:
--- a worker holds an advisory lock for life, so a killed one is noticed at once.
+-- a worker holds an advisory lock for life, so a killed one is noticed at once. One that lost it takes nothing: to
+-- itself its own crawls would look free.
 -- However long the queue is, only its beginning is read, in the order of its index, and what belongs to a crawl is looked
 -- up for that crawl alone (aggregate and LIMIT keep it so, whatever is known of the tables): all of a pass is begun at
 -- once, and what a claim costs must not grow with it.
@@ -13,6 +14,7 @@ WITH live AS (
     SELECT c.crawl_id, c.state = 'running' AS taken_over
     FROM ledger.crawl AS c
     WHERE c.source_id = %(source)s
+      AND %(worker)s IN (SELECT worker FROM live)
       AND c.state IN ('pending', 'running')
       AND c.next_attempt_at <= clock_timestamp()
       AND (c.state = 'pending' OR c.lease_until < clock_timestamp() OR c.lease_owner NOT IN (SELECT worker FROM live))

@@ -7,10 +7,12 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -26,6 +28,17 @@ Result = TypeVar("Result")
 _SETTINGS: Final = (
     "-c timezone=UTC -c jit=off -c lock_timeout=10s -c statement_timeout=120s"
     " -c idle_in_transaction_session_timeout=60s"
+)
+
+#: Seconds; the last in milliseconds. Some half a minute of silence is the end of a connection.
+_VIGILANCE: Final = MappingProxyType(
+    {
+        "connect_timeout": 10,
+        "keepalives_idle": 15,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+    }
 )
 
 #: Transactions of one process that publish at once; others wait until one of them ends.
@@ -131,8 +144,28 @@ class Database:
 
 
 def _sentence(error: BaseException | None) -> str:
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return f"The database cannot be reached: {first}"
+    first = first_line(error)
+    # It was reached, and somebody holds what is wanted.
+    trouble = (
+        "did not do its work" if isinstance(error, psycopg.errors.LockNotAvailable) else "cannot be reached"
+    )
+    return f"The database {trouble}: {first}"
+
+
+def first_line(error: BaseException | None) -> str:
+    """What an error says, in one line; its class where it says nothing."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def vigilant(url: str) -> str:
+    """How to connect so that a server that fell silent is noticed, unless the URL says otherwise.
+
+    The usual values of systems are hours: a network that swallows everything would hold every connection.
+    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES
+    """
+    given = conninfo_to_dict(url)
+    added = {name: value for name, value in _VIGILANCE.items() if given.get(name) is None}
+    return make_conninfo(url, **added)
 
 
 @asynccontextmanager
@@ -152,11 +185,12 @@ async def opened(
 
     arguments = {"autocommit": True, "application_name": "indexer", "options": _SETTINGS}
     arguments |= {"context": adapting()}
+    conninfo = vigilant(url)
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-        url, min_size=1, max_size=size, open=False, timeout=30, configure=configure, kwargs=arguments
+        conninfo, min_size=1, max_size=size, open=False, timeout=30, configure=configure, kwargs=arguments
     )
     publisher: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-        url,
+        conninfo,
         min_size=0,
         max_size=PUBLISHERS,
         open=False,
@@ -166,7 +200,7 @@ async def opened(
     )
     try:
         # One plain connection first: the pool would retry and log where one clear error is wanted.
-        await (await AsyncConnection.connect(url, connect_timeout=10)).close()
+        await (await AsyncConnection.connect(conninfo)).close()
         await pool.open(wait=True, timeout=30)
         await publisher.open(wait=False)
     except (psycopg.Error, PoolTimeout) as error:

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+import psycopg
 import sqlalchemy
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.schema import SchemaItem
 
 from indexer.errors import DatabaseUnavailable, SchemaNotCurrent
@@ -39,15 +40,25 @@ def head() -> str:
 
 
 def _engine(url: str) -> sqlalchemy.Engine:
-    scheme, _, rest = url.partition("://")
-    if scheme not in ("postgresql", "postgres"):
+    """Connects as everything else does: libpq reads more URLs than SQLAlchemy (several hosts, services)."""
+    if url.partition("://")[0] not in ("postgresql", "postgres"):
         raise DatabaseUnavailable("database.url must start with postgresql://")
-    return sqlalchemy.create_engine(f"postgresql+psycopg://{rest}", poolclass=sqlalchemy.NullPool)
+    return sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=sqlalchemy.NullPool
+    )
 
 
-def _unavailable(error: OperationalError) -> DatabaseUnavailable:
-    reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
-    return DatabaseUnavailable(f"The database cannot be reached: {reason}")
+def _refusal(error: DBAPIError) -> Exception:
+    """What to tell about an error of the driver; the error itself where it is a bug."""
+    if isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+        return DatabaseUnavailable(
+            "This role may not do that to the schema: use the URL of its owner (`indexer db url`), or of the "
+            "daemon's role for crawling. Analysts read the schema `report` in SQL."
+        )
+    if isinstance(error, OperationalError):
+        reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
+        return DatabaseUnavailable(f"The database cannot be reached: {reason}")
+    return error
 
 
 def current(url: str) -> str | None:
@@ -58,8 +69,8 @@ def current(url: str) -> str | None:
             return MigrationContext.configure(
                 connection, opts={"version_table_schema": "ledger"}
             ).get_current_revision()
-    except OperationalError as error:
-        raise _unavailable(error) from None
+    except DBAPIError as error:
+        raise _refusal(error) from None
     finally:
         engine.dispose()
 
@@ -83,7 +94,8 @@ def check(url: str) -> None:
 
 def upgrade(url: str) -> str:
     """Bring the database to this program's revision and return it. Raises DatabaseUnavailable."""
-    return _move(url, "upgrade", "head")
+    # A role that may not change the schema may still find that there is nothing to change.
+    return head() if current(url) == head() else _move(url, "upgrade", "head")
 
 
 def downgrade(url: str, revision: str) -> str:
@@ -98,8 +110,8 @@ def _move(url: str, direction: str, revision: str) -> str:
         with _ALEMBIC, engine.connect() as connection:
             config.attributes["connection"] = connection
             getattr(command, direction)(config, revision)
-    except OperationalError as error:
-        raise _unavailable(error) from None
+    except DBAPIError as error:
+        raise _refusal(error) from None
     finally:
         engine.dispose()
     return head()

@@ -91,6 +91,19 @@ def test_a_pass_makes_room_as_a_daemon_would(installation: Installation, databas
         assert connection.execute(tasks).fetchall() == done, "before an hour has passed nothing is due"
 
 
+def test_a_pass_asks_for_nothing_it_has_no_room_for(installation: Installation) -> None:
+    """As a daemon pauses, a command ends, with a sentence; the next one goes on with the same pass."""
+    floor = {"INDEXER_RETENTION__MIN_FREE_SPACE": "900000TB"}
+
+    full = installation.run("crawl", environment=floor)
+    asked = len(installation.simulator.log)
+    code, outcomes = installation.crawl()
+
+    assert (full.returncode, asked) == (4, 0), full.stderr
+    assert "free on the disk of the database" in full.stderr
+    assert (code, len(outcomes)) == (0, 3)
+
+
 def test_a_pass_is_as_good_where_room_cannot_be_made(installation: Installation, database_url: str) -> None:
     """Its outcomes are told, and why."""
     with psycopg.connect(database_url, autocommit=True) as connection:

@@ -74,6 +74,30 @@ def test_a_first_step_can_be_followed_by_the_next(tmp_path: Path) -> None:
     assert "exists already" in second.stderr
 
 
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", ">&- 2>&-"])
+def test_a_stream_that_is_closed_stops_nothing(tmp_path: Path, closed: str) -> None:
+    """As some supervisors start programs; what is written there goes nowhere."""
+    done = subprocess.run(
+        ["bash", "-c", f'exec "$@" {closed}', "-", *PROGRAM, "config", "show"],
+        cwd=tmp_path,
+        env=build_environment({}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 0
+    assert ("[defaults]" in done.stdout) == (">&-" not in closed.replace("2>&-", ""))
+
+
+def test_an_instant_that_is_empty_is_not_now(tmp_path: Path) -> None:
+    """What a script passes on when its variable is not set: today's answer would look like that day's."""
+    done = run_program(tmp_path, "holdings", "--as-of", "")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is not an instant" in done.stderr
+
+
 def test_a_check_says_what_is_no_mistake_and_yet_not_wanted(tmp_path: Path) -> None:
     """A missing key, and answers that are stale before the next crawl; what `init` writes has neither."""
     run_program(tmp_path, "init")

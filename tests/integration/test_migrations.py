@@ -5,9 +5,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.schema import Table
 
 from indexer.errors import DatabaseUnavailable, SchemaNotCurrent
@@ -182,6 +184,33 @@ def test_a_newer_schema_says_to_upgrade_the_program(empty_url: str) -> None:
 
     with pytest.raises(SchemaNotCurrent, match=r"newer than this program knows .* upgrade the program"):
         migrations.check(empty_url)
+
+
+def test_a_role_without_rights_is_told_whose_they_are(template_url: str, server_url: str) -> None:
+    """An analyst's own login at the command line: a sentence, never an internal error."""
+    name = f"nobody_{conninfo_to_dict(template_url)['dbname']}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name}".encode())
+    try:
+        with pytest.raises(DatabaseUnavailable, match="may not do that to the schema"):
+            migrations.check(
+                template_url + ("&" if "?" in template_url else "?") + f"options=-crole%3D{name}"
+            )
+    finally:
+        with psycopg.connect(server_url, autocommit=True) as connection:
+            connection.execute(f"DROP ROLE {name}".encode())
+
+
+def test_a_list_of_servers_is_upgraded_too(template_url: str) -> None:
+    """What libpq reads everything else reads: the first server of the list is down."""
+    given = conninfo_to_dict(template_url)
+    secret = f":{quote(str(given['password']), safe='')}" if "password" in given else ""
+    url = (
+        f"postgresql://{given['user']}{secret}@/{given['dbname']}"
+        f"?host=127.0.0.1,{quote(str(given['host']), safe='')}&port=1,{given.get('port', 5432)}"
+    )
+
+    assert migrations.upgrade(url) == migrations.head()
 
 
 def test_a_current_schema_is_fine(template_url: str) -> None:

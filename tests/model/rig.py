@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Self, TypeVar, cast
 
 import psycopg
+from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, class_row
 
 from indexer import bootstrap, config, page_reader, prune, review
@@ -108,12 +109,16 @@ class Rig:
 
     async def _open(self) -> None:
         self._database = await self._stack.enter_async_context(bootstrap.database(self._config))
+        # Nothing is given to a worker that is not known to live.
+        self._session = await AsyncConnection.connect(self._database.url, autocommit=True)
+        await crawls.hold_worker_number(self._session, self._worker.number)
         self._committer = Committer(self._database, self._worker.lease)
         self._committing = asyncio.get_running_loop().create_task(self._committer.run())
 
     async def _close(self) -> None:
         self._committing.cancel()
         await asyncio.gather(self._committing, return_exceptions=True)
+        await self._session.close()
         await self._stack.aclose()
 
     def _run(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -177,14 +182,24 @@ class Rig:
         self._run(write())
 
     def claim(self, sources: Sequence[str]) -> list[tuple[str, Claim]]:
-        """Take every crawl of these sources that is due."""
-        return self._run(self._claim(sources))
+        """Take every crawl of these sources that is due, for a worker that seems gone afterwards."""
 
-    async def _claim(self, sources: Sequence[str]) -> list[tuple[str, Claim]]:
+        async def claim_and_sleep() -> list[tuple[str, Claim]]:
+            sleeper = Worker(self._worker.number + 1, self._worker.lease)
+            await crawls.hold_worker_number(self._session, sleeper.number)
+            claims = await self._claim(sources, sleeper)
+            await self._session.execute(
+                "SELECT pg_advisory_unlock(%s, %s)", [crawls.WORKER_LOCK_CLASS, sleeper.number]
+            )
+            return claims
+
+        return self._run(claim_and_sleep())
+
+    async def _claim(self, sources: Sequence[str], worker: Worker) -> list[tuple[str, Claim]]:
         claims: list[tuple[str, Claim]] = []
         async with self._database.transaction() as connection:
             for source in sources:
-                found = await crawls.claim(connection, self._worker, source, 50, None)
+                found = await crawls.claim(connection, worker, source, 50, None)
                 claims += [(source, held) for held in found]
         return claims
 
@@ -194,7 +209,7 @@ class Rig:
         async def walk_all() -> list[int]:
             walked: list[int] = []
             for _ in range(_ROUNDS):
-                claims = await self._claim(sources)
+                claims = await self._claim(sources, self._worker)
                 if not claims:
                     break
                 await asyncio.gather(*(self._walk(source, held) for source, held in claims))

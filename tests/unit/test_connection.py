@@ -1,7 +1,9 @@
 """What the connections of one client promise, shown over real sockets on loopback."""
 
 import asyncio
+import gc
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ import trustme
 
 from indexer.answer import WireError
 from indexer.connection import Connection, Connections, ConnectTimeout, Origin
+from indexer.errors import BadPage
 
 MESSAGE = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -193,6 +196,37 @@ def test_goes_on_after_a_failure() -> None:
         assert len(server.streams) == 2
 
     against(lambda count: b"nonsense\r\n\r\n" if count == 1 else number(count), use)
+
+
+class Refusing(Taken):
+    """Will have nothing of it."""
+
+    def feed(self, data: bytes) -> bool:
+        super().feed(data)
+        raise BadPage("it is too large")
+
+
+def test_what_was_refused_is_let_go_at_once() -> None:
+    """Not when Python looks for garbage: it counts objects, and an answer of 64 MiB is a handful of them."""
+
+    async def refuse(connections: Connections) -> weakref.ref[Refusing]:
+        incoming = Refusing()
+        try:
+            await connections.exchange(MESSAGE, incoming, 5.0)
+        except BadPage:
+            return weakref.ref(incoming)
+        raise AssertionError("it was taken")
+
+    async def use(connections: Connections, _server: Server) -> None:
+        gc.disable()
+        try:
+            refused = await refuse(connections)
+            await asyncio.sleep(0)  # the turn that brought the answer knows it until it is over
+            assert refused() is None
+        finally:
+            gc.enable()
+
+    against(number, use)
 
 
 def test_a_cancelled_request_ends_its_connection() -> None:

@@ -116,7 +116,6 @@ crawl: Final = Table(
         "next_attempt_at",
         postgresql_where=text("state IN ('pending', 'running')"),
     ),
-    postgresql_with={"fillfactor": "50"},
     comment="One resumable walk through the pages of one request. Also the queue, the cursor and the lease.",
 )
 
@@ -149,7 +148,6 @@ crawl_watch: Final = Table(
     ),
     Index("crawl_watch_one_open", "watch_id", unique=True, postgresql_where=text("open")),
     Index("crawl_watch_watch_id_crawl_id_idx", "watch_id", "crawl_id"),
-    postgresql_with={"fillfactor": "80"},
     comment="A watch covered by a crawl, with the verdict that belongs to it alone.",
 )
 

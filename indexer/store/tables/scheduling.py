@@ -19,7 +19,6 @@ schedule: Final = Table(
         comment="Not before then can it be due; whether it is, its crawls say.",
     ),
     Index("schedule_look_at_idx", "look_at"),
-    postgresql_with={"fillfactor": "70"},
     comment="When to look at each watch again. Only a hint: deleting rows loses nothing and doubles nothing.",
 )
 

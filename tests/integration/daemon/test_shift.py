@@ -9,6 +9,7 @@ from indexer import bootstrap
 from indexer.jobs import Engine
 from indexer.records import Page, Question
 from indexer.sources.base import Source
+from indexer.store.crawls import Claim
 from tests.integration.daemon.working import begin, make_due, open_shift, wait_until, work_until
 from tests.integration.engine.conftest import OpenStage
 from tests.integration.engine.stage import Fault
@@ -35,6 +36,32 @@ def test_a_source_that_refuses_us_is_paused_and_the_others_go_on(open_stage: Ope
     assert "403" in state["paused_reason"]
     assert len(stage.log("hedera")) < 20
     assert stage.value(OPEN) > 20
+
+
+def test_a_worker_that_lost_its_session_does_not_take_over_its_own_crawls(open_stage: OpenStage) -> None:
+    """To itself it looks gone: it claims nothing until others know again that it lives."""
+    stage = open_stage({"hedera": (1,) * 4})
+
+    async def lose(engine: Engine) -> list[int]:
+        await begin(engine)
+        await make_due(engine)
+        worker = engine.worker
+        held = await worker.claim("hedera", 3, None)
+        stage.execute(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+            f"WHERE application_name = 'indexer worker {worker.number.number}'"
+        )
+        found = list[Claim]()
+        async with asyncio.timeout(30):
+            while not found:
+                found = await worker.claim("hedera", 10, None)
+                await asyncio.sleep(0.05)
+        return [len(held), len(found)]
+
+    sizes = stage.run(lose)
+
+    assert sizes == [3, 1]
+    assert stage.value("SELECT max(attempts) FROM ledger.crawl") == 1
 
 
 def test_a_paused_source_is_tried_by_one_crawl_of_one_process(open_stage: OpenStage) -> None:
