@@ -74,11 +74,14 @@ def test_a_first_step_can_be_followed_by_the_next(tmp_path: Path) -> None:
     assert "exists already" in second.stderr
 
 
-@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", ">&- 2>&-"])
-def test_a_stream_that_is_closed_stops_nothing(tmp_path: Path, closed: str) -> None:
+@pytest.mark.parametrize(
+    ("closed", "is_heard"), [("2>&-", True), ("<&-", True), (">&-", False), (">&- 2>&-", False)]
+)
+def test_a_stream_that_is_closed_stops_nothing(tmp_path: Path, closed: str, is_heard: bool) -> None:
     """As some supervisors start programs; what is written there goes nowhere."""
     done = subprocess.run(
         ["bash", "-c", f'exec "$@" {closed}', "-", *PROGRAM, "config", "show"],
+        check=False,
         cwd=tmp_path,
         env=build_environment({}),
         capture_output=True,
@@ -87,7 +90,7 @@ def test_a_stream_that_is_closed_stops_nothing(tmp_path: Path, closed: str) -> N
     )
 
     assert done.returncode == 0
-    assert ("[defaults]" in done.stdout) == (">&-" not in closed.replace("2>&-", ""))
+    assert ("[defaults]" in done.stdout) == is_heard
 
 
 def test_an_instant_that_is_empty_is_not_now(tmp_path: Path) -> None:
