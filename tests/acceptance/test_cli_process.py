@@ -90,7 +90,7 @@ def test_a_stream_that_is_closed_stops_nothing(tmp_path: Path, closed: str, is_h
     )
 
     assert done.returncode == 0
-    assert ("[defaults]" in done.stdout) == is_heard
+    assert ("watchlists" in done.stdout) == is_heard
 
 
 def test_an_instant_that_is_empty_is_not_now(tmp_path: Path) -> None:
