@@ -68,12 +68,19 @@ class Standing:
         troubles = await self._ask_database(self._database)
         if not troubles and not self._is_registered():
             troubles = ["this worker lost its session, and may claim nothing until it has another"]
-        limit = max(_SILENT_SECONDS, _SILENT_BEATS * self._beat_seconds)
+        silent = self.measure_silence()
         if self._beat_at is None:
             troubles.append("starting: no tick has ended yet")
-        elif self._clock() - self._beat_at > limit:
-            troubles.append(f"no tick has ended for {self._clock() - self._beat_at:.0f} s")
+        elif silent is not None:
+            troubles.append(f"no tick has ended for {silent:.0f} s")
         return troubles
+
+    def measure_silence(self) -> float | None:
+        """For how many seconds the working part has been silent; None: for no longer than it may be."""
+        if self._beat_at is None:
+            return None
+        seconds = self._clock() - self._beat_at
+        return seconds if seconds > max(_SILENT_SECONDS, _SILENT_BEATS * self._beat_seconds) else None
 
     async def _ask_database(self, database: Database) -> list[str]:
         async def ask() -> str | None:

@@ -6,6 +6,7 @@ by a second process changes nothing. Processes that only work follow their files
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,6 +32,10 @@ _log = structlog.get_logger()
 
 #: How often upkeep is looked for; whether any is due, the database says.
 _UPKEEP_SECONDS: Final = 60.0
+
+#: How often it is looked whether ticks still end, and how often it is said while they do not.
+_WATCHDOG_SECONDS: Final = 10.0
+_REPEATED_SECONDS: Final = 60.0
 
 #: Ticks start on whole multiples of their interval, as due times do.
 _ALIGNED: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -105,6 +110,8 @@ class Ticker:
     standing: Standing
     #: What the schedule in the database is made for; None: for nothing yet.
     applied: Config | None = None
+    #: When it was said last that no tick ends; None: they do.
+    told_silence_at: float | None = None
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -116,6 +123,7 @@ class Ticker:
         )
         running: set[asyncio.Task[object]] = set()
         self._add_job(scheduler, running, "upkeep", _every(_UPKEEP_SECONDS), self.do_upkeep)
+        self._add_job(scheduler, running, "watchdog", _every(_WATCHDOG_SECONDS), self.watch_over)
         seconds = self.follower.engine.config.daemon.tick.total_seconds()
         self._add_job(scheduler, running, "tick", _every(seconds), self.tick)
         scheduler.start()
@@ -166,6 +174,17 @@ class Ticker:
             await survive(
                 "revival", asyncio.to_thread(bootstrap.revive_database, self.follower.engine.config)
             )
+
+    async def watch_over(self) -> None:
+        """Say that nothing happens: a database that swallows every question leaves no other trace."""
+        silent, now = self.standing.measure_silence(), time.monotonic()
+        if silent is None:
+            if self.told_silence_at is not None:
+                _log.info("ticks end again")
+            self.told_silence_at = None
+        elif self.told_silence_at is None or now - self.told_silence_at > _REPEATED_SECONDS:
+            self.told_silence_at = now
+            _log.warning("no tick ends: does the database answer?", seconds=round(silent))
 
     async def do_upkeep(self) -> None:
         """Do the upkeep that is due."""

@@ -41,6 +41,10 @@ _VIGILANCE: Final = MappingProxyType(
     }
 )
 
+#: The pool waits longer with every attempt to connect, and begins anew after so long: a database that was
+#: away for an hour is used soon after it is back.
+_RECONNECT_SECONDS: Final = 10.0
+
 #: Transactions of one process that publish at once; others wait until one of them ends.
 PUBLISHERS: Final = 2
 
@@ -187,7 +191,14 @@ async def opened(
     arguments |= {"context": adapting()}
     conninfo = vigilant(url)
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-        conninfo, min_size=1, max_size=size, open=False, timeout=30, configure=configure, kwargs=arguments
+        conninfo,
+        min_size=1,
+        max_size=size,
+        open=False,
+        timeout=30,
+        reconnect_timeout=_RECONNECT_SECONDS,
+        configure=configure,
+        kwargs=arguments,
     )
     publisher: AsyncConnectionPool[Connection] = AsyncConnectionPool(
         conninfo,
@@ -195,6 +206,7 @@ async def opened(
         max_size=PUBLISHERS,
         open=False,
         timeout=30,
+        reconnect_timeout=_RECONNECT_SECONDS,
         configure=configure_publisher,
         kwargs=arguments | {"prepare_threshold": 0},
     )

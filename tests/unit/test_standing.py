@@ -1,17 +1,20 @@
 """The status door beside a silent database: it answers soon, and not what is no longer so."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from indexer import standing as module
 from indexer.metrics import DatabaseFigures, Metrics
 from indexer.standing import Standing
 from indexer.store.database import Connection, Database
 from indexer.store.upkeep import SourceFigures
+from indexer.ticker import Follower, Ticker
 from indexer.upkeep import SpaceGuard
 
 
@@ -94,3 +97,29 @@ def test_a_worker_that_lost_its_session_is_not_ready() -> None:
     vars(standing)["_ask_database"] = nothing
 
     assert ["lost its session" in trouble for trouble in asyncio.run(standing.list_troubles())] == [True]
+
+
+def test_a_silence_is_told_at_once_again_and_when_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that swallows every question leaves no other line in the log, for as long as it lasts."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    standing = Standing(Metrics(), lambda: clock[0])
+    standing._beat_at = 0.0
+    ticker = Ticker(cast("Follower", None), standing)
+
+    def look(at: float) -> None:
+        clock[0] = at
+        asyncio.run(ticker.watch_over())
+
+    with capture_logs() as told:
+        for second in (10, 29, 31, 41, 81, 92):
+            look(second)
+        standing._beat_at = 95.0
+        look(100)
+        look(110)
+
+    assert [(entry["log_level"], entry.get("seconds")) for entry in told] == [
+        ("warning", 31),
+        ("warning", 92),
+        ("info", None),
+    ]
