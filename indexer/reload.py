@@ -6,6 +6,7 @@ names: a file may hold a key in the wrong place.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Final
@@ -17,6 +18,10 @@ from indexer.watchlist import WatchEntry
 
 #: What a running process cannot change: it holds a connection, a socket, a lease by them.
 FIXED: Final = ("database.url", "database.data_dir", "daemon.listen", "daemon.lease")
+
+
+#: Files that changed, or went, less than a second ago may change again.
+_SETTLED_NS: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +78,16 @@ class Reloader:
         self.setup = setup
         #: Taken before the files of ``setup`` were read.
         self._seen = seen
+        #: What was seen last while somebody seemed to be writing, and since when.
+        self._settling: Fingerprint | None = None
+        self._settling_since = 0
         self._read = read
         self._look = look
 
     async def check(self, *, forced: bool = False) -> Changed | Refused | None:
         """Read the files again if they changed since the last check. None: nothing new."""
         seen = await asyncio.to_thread(self._look, self.setup.config)
-        if seen == self._seen and not forced:
+        if not forced and (seen == self._seen or not self._has_settled(seen)):
             return None
         # Noted before reading: what changes meanwhile is read at the next check.
         self._seen = seen
@@ -88,6 +96,19 @@ class Reloader:
         except UsageError as error:
             return Refused(str(error))
         return self._take(found)
+
+    def _has_settled(self, seen: Fingerprint) -> bool:
+        """Whether nobody seems to be writing still: half of a list is a list too, and would end the rest.
+
+        A file that changed a moment ago, or is gone (to be replaced?), is left to a later check.
+        """
+        now, monotonic = time.time_ns(), time.monotonic_ns()
+        gone = {file.name for file in self._seen} - {file.name for file in seen}
+        if not gone and all(_is_old(file, now) for file in seen - self._seen):
+            return True
+        if seen != self._settling:
+            self._settling, self._settling_since = seen, monotonic
+        return monotonic - self._settling_since >= _SETTLED_NS
 
     def _take(self, found: Setup) -> Changed:
         before = self.setup.config
@@ -98,6 +119,11 @@ class Reloader:
     def forget_entries(self) -> None:
         """They are in the database; a hundred thousand would be most of what a daemon holds in memory."""
         self.setup = replace(self.setup, entries=None)
+
+
+def _is_old(file: FileSeen, now: int) -> bool:
+    """Whether its last change was not just now. Another machine's clock may be ahead of ours."""
+    return file.changed_at is not None and not 0 <= now - file.changed_at < _SETTLED_NS
 
 
 def keep_fixed(before: Config, found: Config) -> tuple[Config, tuple[str, ...]]:

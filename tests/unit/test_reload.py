@@ -1,9 +1,12 @@
 """Live configuration: what changed, what cannot change, and what is refused."""
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+
+import pytest
 
 from indexer import bootstrap, config
 from indexer.errors import UsageError
@@ -145,3 +148,50 @@ def test_a_file_that_appears_or_changes_is_seen(tmp_path: Path) -> None:
     path.unlink()
 
     assert len({before, after, again, bootstrap.look_at_files(found)}) == 4
+
+
+def test_a_file_that_is_being_written_is_left_to_a_later_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half of a list is a list too: it would end the watches of the other half."""
+    clock = [5_000_000_000]
+    monkeypatch.setattr(time, "time_ns", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic_ns", lambda: clock[0])
+    files = Files(setup(entry("0.0.1"), entry("0.0.2")))
+    reloader = files.reloader()
+
+    def look(at: float, version: int) -> Changed | Refused | None:
+        clock[0], files.version = round(at * 1e9), version
+        return check(reloader)
+
+    files.content = setup(entry("0.0.1"))
+    half = look(5.2, round(5.1e9))
+    files.content = setup(entry("0.0.1"), entry("0.0.2"), entry("0.0.3"))
+    still = look(6.2, round(5.9e9))
+    whole = look(7.2, round(5.9e9))
+
+    assert (half, still, files.reads) == (None, None, 1)
+    assert isinstance(whole, Changed)
+    assert reloader.setup.entries == (entry("0.0.1"), entry("0.0.2"), entry("0.0.3"))
+
+
+def test_a_file_that_is_gone_for_a_moment_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some programs replace a file by removing it first; one that stays away is believed."""
+    clock = [5_000_000_000]
+    monkeypatch.setattr(time, "monotonic_ns", lambda: clock[0])
+    files = Files(setup(entry("0.0.1"), entry("0.0.2")))
+    there = [FileSeen("a.yaml", 1, 1, 1), FileSeen("b.yaml", 1, 1, 2)]
+    seen = [frozenset(there)]
+    reloader = Reloader(setup(entry("0.0.1"), entry("0.0.2")), seen[0], files.read, lambda _config: seen[0])
+
+    seen[0] = frozenset(there[:1])
+    first = check(reloader)
+    seen[0] = frozenset(there)
+    back = check(reloader)
+    seen[0] = frozenset(there[:1])
+    again = check(reloader)
+    clock[0] += 1_000_000_000
+    gone = check(reloader)
+
+    assert (first, back, again) == (None, None, None)
+    assert isinstance(gone, Changed)
