@@ -16,7 +16,7 @@ from indexer.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.config import Config
-    from indexer.store.reading import BodyRow, PageRow, SubjectRow
+    from indexer.store.reading import BodyRow, PageRow
 
 
 class Kind(StrEnum):
@@ -61,7 +61,7 @@ def raw(
     write_bytes(unpack(body))
 
 
-async def _list_pages(settings: "Config", crawl_id: int) -> "tuple[list[PageRow], list[SubjectRow]]":
+async def _list_pages(settings: "Config", crawl_id: int) -> "tuple[list[PageRow], list[str]]":
     from indexer import bootstrap
     from indexer.store import reading
 
@@ -77,7 +77,7 @@ async def _read_body(settings: "Config", crawl_id: int, kind: Kind, page_no: int
         return await reading.read_body(conn, crawl_id, kind.value, page_no)
 
 
-def print_pages(crawl_id: int, pages: "Sequence[PageRow]", subjects: "Sequence[SubjectRow]") -> None:
+def print_pages(crawl_id: int, pages: "Sequence[PageRow]", subjects: Sequence[str]) -> None:
     """Which answers are kept, and whom they are about."""
     if not pages:
         raise UsageError(
@@ -109,12 +109,10 @@ def print_pages(crawl_id: int, pages: "Sequence[PageRow]", subjects: "Sequence[S
     show(table)
 
 
-def _name(subjects: "Sequence[SubjectRow]") -> str:
+def _name(subjects: Sequence[str]) -> str:
     if not subjects:
         return "nobody knows whom it was about"
-    first = subjects[0]
-    more = f" and {len(subjects) - 1} more" if len(subjects) > 1 else ""
-    return " ".join(part for part in (first.source, first.address + more, first.scope) if part)
+    return subjects[0] + (f" and {len(subjects) - 1} more" if len(subjects) > 1 else "")
 
 
 def unpack(body: "BodyRow") -> bytes:

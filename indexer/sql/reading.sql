@@ -93,7 +93,7 @@ ORDER BY page.fetched_at, page.kind, page.page_no;
 
 -- name: list_subjects
 -- The watches a crawl was about, whether it is folded or not: whose answers are these?
-SELECT watch.source_id AS source, address.address, watch.scope
+SELECT concat_ws(' ', watch.source_id, address.address, nullif(watch.scope, '')) AS name
 FROM (
     SELECT kept.watch_id FROM ledger.crawl_watch AS kept WHERE kept.crawl_id = %(crawl_id)s
     UNION

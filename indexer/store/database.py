@@ -190,26 +190,23 @@ async def opened(
     arguments = {"autocommit": True, "application_name": "indexer", "options": _SETTINGS}
     arguments |= {"context": adapting()}
     conninfo = vigilant(url)
-    pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-        conninfo,
-        min_size=1,
-        max_size=size,
-        open=False,
-        timeout=30,
-        reconnect_timeout=_RECONNECT_SECONDS,
-        configure=configure,
-        kwargs=arguments,
-    )
-    publisher: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-        conninfo,
-        min_size=0,
-        max_size=PUBLISHERS,
-        open=False,
-        timeout=30,
-        reconnect_timeout=_RECONNECT_SECONDS,
-        configure=configure_publisher,
-        kwargs=arguments | {"prepare_threshold": 0},
-    )
+
+    def make_pool(
+        least: int, most: int, configure: Configure | None, **more: object
+    ) -> AsyncConnectionPool[Connection]:
+        return AsyncConnectionPool(
+            conninfo,
+            min_size=least,
+            max_size=most,
+            open=False,
+            timeout=30,
+            reconnect_timeout=_RECONNECT_SECONDS,
+            configure=configure,
+            kwargs=arguments | more,
+        )
+
+    pool = make_pool(1, size, configure)
+    publisher = make_pool(0, PUBLISHERS, configure_publisher, prepare_threshold=0)
     try:
         # One plain connection first: the pool would retry and log where one clear error is wanted.
         await (await AsyncConnection.connect(conninfo)).close()

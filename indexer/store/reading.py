@@ -202,15 +202,6 @@ class QuarantineRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectRow:
-    """A watch that a crawl was about."""
-
-    source: str
-    address: str
-    scope: str
-
-
-@dataclass(frozen=True, slots=True)
 class OpenCrawlRow:
     """A crawl that runs or waits, and how far it got."""
 
@@ -317,9 +308,10 @@ async def list_pages(conn: Connection, crawl_id: int) -> list[PageRow]:
     return await _fetch(conn, PageRow, _SQL.list_pages, crawl_id=crawl_id)
 
 
-async def list_subjects(conn: Connection, crawl_id: int) -> list[SubjectRow]:
-    """The watches a crawl was about."""
-    return await _fetch(conn, SubjectRow, _SQL.list_subjects, crawl_id=crawl_id)
+async def list_subjects(conn: Connection, crawl_id: int) -> list[str]:
+    """The watches a crawl was about: source, address and rune of each, in one phrase."""
+    cursor = await conn.execute(_SQL.list_subjects, {"crawl_id": crawl_id})
+    return [row[0] for row in await cursor.fetchall()]
 
 
 async def read_body(conn: Connection, crawl_id: int, kind: str, page_no: int) -> BodyRow | None:

@@ -12,7 +12,7 @@ import pytest
 from indexer.cli.raw import unpack
 from indexer.jobs import Engine
 from indexer.store import reading, upkeep
-from indexer.store.reading import BodyRow, PageRow, SourceRow, SubjectRow
+from indexer.store.reading import BodyRow, PageRow, SourceRow
 from indexer.store.upkeep import SourceFigures
 from tests.integration.keeping import (
     Fault,
@@ -166,7 +166,7 @@ def test_what_is_folded_leaves_no_other_row(stage: Stage) -> None:
 def test_a_folded_crawl_still_says_whom_it_was_about(stage: Stage) -> None:
     """The heading of its bytes is the same before and after."""
 
-    async def ask(engine: Engine) -> dict[int, list[SubjectRow]]:
+    async def ask(engine: Engine) -> dict[int, list[str]]:
         async with engine.database.connection() as connection:
             return {crawl: await reading.list_subjects(connection, crawl) for crawl in crawls}
 
