@@ -21,7 +21,7 @@ from indexer.config import Config
 from indexer.durations import format_size
 from indexer.errors import DatabaseError, DatabaseUnavailable
 from indexer.store import upkeep
-from indexer.store.database import Connection, Database
+from indexer.store.database import Connection, Database, first_line
 
 _log = structlog.get_logger()
 
@@ -58,7 +58,7 @@ async def survive(name: str, work: Coroutine[object, object, None]) -> str:
     try:
         await work
     except (DatabaseError, psycopg.Error) as error:
-        _log.warning(f"{name} failed", kind=type(error).__name__, error=str(error).partition("\n")[0])
+        _log.warning(f"{name} failed", kind=type(error).__name__, error=first_line(error))
         return "database"
     except Exception:  # noqa: BLE001  a daemon lives for years: it tells, and goes on
         _log.exception(f"{name} broke")

@@ -98,12 +98,11 @@ def shared_url(data_dir: Path) -> str | None:
 
     Starts and changes nothing.
     """
-    place = find_place(data_dir)
-    told = None if place is None else server.read_postmaster(place)
-    if place is None or told is None or not told.is_on_tcp or not server.answers(place):
-        return current_url(data_dir)
-    password = read_record(place.password)
-    return _tcp_url(password, told.port) if password else current_url(data_dir)
+    url, place = current_url(data_dir), find_place(data_dir)
+    if url is None or place is None:
+        return None
+    told, password = server.read_postmaster(place), read_record(place.password)
+    return _tcp_url(password, told.port) if password and told is not None and told.is_on_tcp else url
 
 
 def _prepare(data_dir: Path) -> Place:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.schema import SchemaItem
 
 from indexer.errors import DatabaseUnavailable, SchemaNotCurrent
+from indexer.store.database import first_line
 from indexer.store.places import folder
 from indexer.store.tables import metadata
 
@@ -56,8 +57,7 @@ def _refusal(error: DBAPIError) -> Exception:
             "daemon's role for crawling. Analysts read the schema `report` in SQL."
         )
     if isinstance(error, OperationalError):
-        reason = str(error.orig).strip().splitlines()[0] if error.orig else "no answer"
-        return DatabaseUnavailable(f"The database cannot be reached: {reason}")
+        return DatabaseUnavailable(f"The database cannot be reached: {first_line(error.orig)}")
     return error
 
 
