@@ -6,7 +6,7 @@ The map, from the outside in; imports only go down::
     daemon, ticker     `indexer run` and `work`: the UTC tick, signals, the status door
     bootstrap          builds everything; the only reader of configuration and environment
     shift, due, reload, upkeep     what the daemon does: work, make due crawls, follow files, keep house
-    jobs, running_pass what a pass of `indexer crawl` does; review, verify, replay, prune beside it
+    jobs, running_pass what a pass of `indexer crawl` does; review, verify, replay, prune, export beside it
     adoption           a history that was built again takes the place of the live one
     worker             one process that claims crawls: leases, heartbeat, clients
     crawl, walk        the loop: ask, fetch, read, commit; and the reaction to every failure
@@ -18,6 +18,7 @@ The map, from the outside in; imports only go down::
     verdict, folding, recognition, comparison, schedule    pure: may this list be believed; pages to lists;
                        what is new in them; what is due
     sources            the five APIs, pure: questions to requests, bytes to pages
+    parquet            rows as files for tools that read no PostgreSQL
     config, watchlist, embedded, logs
     records, errors    the values and the reactions
 

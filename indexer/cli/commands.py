@@ -50,6 +50,7 @@ COMMANDS: Final = (
     Command("history", "reading:history", "indexer history 0.0.1001 0.0.5005", _READ),
     Command("changes", "reading:changes", "indexer changes --since 2026-11-20 --format csv", _READ),
     Command("raw", "raw:raw", "indexer raw 17 --page 1 > page.json", _READ),
+    Command("export", "export:export", "indexer export lake --as-of 2026-11-01", _READ),
     Command("verify", "upkeep:verify", "indexer verify --json", _KEEP),
     Command("replay", "upkeep:replay", "indexer replay --source hedera", _KEEP),
     Command("prune", "upkeep:prune", "indexer prune --dry-run", _KEEP),
