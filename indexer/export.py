@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -191,14 +191,17 @@ async def _write_tables(connection: Connection, folder: Path, plan: _Plan, on_ta
 async def _write_table(connection: Connection, folder: Path, plan: _Plan, table: Table) -> ExportedTable:
     path = folder / f"{table.name}.parquet"
     layout = Layout(table.columns, table.types, amounts_as_text=plan.amounts_as_text, about=plan.about)
-    with Writer(path, layout) as writer:
-        lines = bytearray()
-        async for line in store.copy_rows(connection, table, plan.as_of):
-            lines += line
-            if len(lines) >= _GROUP_BYTES:
-                # Not in a thread: whoever is cancelled would close the file under it, and nobody else waits.
+    rows = store.copy_rows(connection, table, plan.as_of)
+    # Closed here in any case: a connection in the middle of a COPY cannot even roll back.
+    async with aclosing(rows):
+        with Writer(path, layout) as writer:
+            lines = bytearray()
+            async for line in rows:
+                lines += line
+                if len(lines) >= _GROUP_BYTES:
+                    # Not in a thread: whoever is cancelled would close the file under it.
+                    writer.add(bytes(lines))
+                    lines.clear()
+            if lines:
                 writer.add(bytes(lines))
-                lines.clear()
-        if lines:
-            writer.add(bytes(lines))
     return ExportedTable(table.name, path.name, writer.rows, path.stat().st_size)

@@ -1,6 +1,6 @@
 """What an export reads: the analysts' tables, row by row as COPY gives them. Nothing here writes."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -60,7 +60,7 @@ async def read_moment(connection: Connection) -> Moment:
         return moment
 
 
-async def copy_rows(connection: Connection, table: Table, at: datetime) -> AsyncIterator[bytes]:
+async def copy_rows(connection: Connection, table: Table, at: datetime) -> AsyncGenerator[bytes, None]:
     """Every row as a line of CSV, NULL as nothing, the empty text as ``""``; as of ``at`` where it can be."""
     columns = sql.SQL(", ").join(map(_spell, table.columns, table.types))
     place = sql.Identifier("report", f"{table.name}_as_of" if table.name in AS_OF else table.name)
