@@ -58,6 +58,8 @@ class ListSummary(msgspec.Struct):
     first_reason: str = ""
     #: The digest of the list it repeats, where nobody parsed it.
     repeated: bytes | None = None
+    #: Names of facts that make it a list with rows left out, where they are known: see `Page.lacks`.
+    lacks: frozenset[str] = frozenset()
     #: Sum of the SHA-256 of every item as it was stated.
     total: int = 0
 
@@ -105,6 +107,9 @@ class Fold:
         self, page_no: int, page: Page, assets: Mapping[str, int]
     ) -> tuple[list[FoldRow], list[FoldPrice]]:
         """The rows and prices of the next page. ``assets`` numbers every asset the page names."""
+        if page.lacks:
+            for summary in self.summaries.values():
+                summary.lacks |= page.lacks
         rows = self._holding_rows(page_no, page.holdings, assets)
         rows.extend(self._unreadable_rows(page_no, page.unreadable, assets))
         return rows, list(self._prices(page_no, page.prices, assets))

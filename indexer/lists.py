@@ -145,8 +145,9 @@ class FoldedList(msgspec.Struct):
 
     @property
     def proves(self) -> bool:
-        """Whether a holding that is not listed is missing from it: every row has a name and was seen once."""
-        return self.summary.unkeyed == 0 and not self._falls_short
+        """Whether what is not listed is missing: every row is there, has a name, and was seen once."""
+        lacks_rows = not self.summary.lacks.isdisjoint(self.crawl.facts)
+        return self.summary.unkeyed == 0 and not lacks_rows and not self._falls_short
 
     @property
     def proves_absence(self) -> bool:

@@ -138,3 +138,5 @@ class Page(msgspec.Struct, frozen=True):
     teaches_only: bool = False
     #: The source saw by itself that the list moved between pages.
     moved: bool = False
+    #: Names of facts. Where one is known, this answer leaves rows out, so that its list proves no absence.
+    lacks: frozenset[str] = frozenset()

@@ -17,7 +17,8 @@ import msgspec
 from indexer.errors import ApiError, BadPage, RateLimited, Refused, RequestRejected
 from indexer.records import Page, Question, Request, Secrets, SplitPage
 from indexer.sources.base import clean_text, read_object
-from indexer.sources.hedera_page import FULL_PAGE, is_probe, read_page, split_page
+from indexer.sources.hedera_cursor import FULL_PAGE, is_probe
+from indexer.sources.hedera_page import name_owner, read_page, split_page
 from indexer.sources.reactions import react_to_status
 
 _FIRST_QUERY: Final = f"limit={FULL_PAGE}&order=asc"
@@ -81,8 +82,9 @@ class Hedera(msgspec.Struct, frozen=True):
         return ""
 
     def fact_names(self, question: Question) -> tuple[str, ...]:
-        """None: no look-up is ever needed."""
-        return ()
+        """Whom an alias means, as an earlier list said. An account number needs none."""
+        name = name_owner(question.addresses[0])
+        return () if name is None else (name,)
 
     def request(self, question: Question) -> Request:
         """The next page: our own query first, then the server's, byte for byte."""

@@ -201,6 +201,8 @@ def _read_cursor(cursor: Cursor | None) -> tuple[int, int | None]:
 def _read_list(question: Question, account: str, answer: Mapping[str, Any]) -> Page:
     items = need(answer, "data", list, _WHAT)
     stated = need(answer, "totalNum", int, _WHAT)
+    if stated > _MOST_ROWS:
+        raise BadPage(f"{_WHAT}: {stated} rows are more than an account can have")
     offset, first_total = _read_cursor(question.cursor)
     rows = offset + len(items)
     if first_total is None:

@@ -9,7 +9,7 @@ https://docs.metamask.io/services/reference/solana/json-rpc-methods/digital-asse
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import datetime
 from typing import Any, ClassVar, Final, NamedTuple
 from urllib.parse import quote
@@ -36,6 +36,7 @@ from indexer.sources.solana_das_asset import (
     read_id,
     read_item,
     read_price,
+    tells_balance,
 )
 from indexer.sources.solana_das_failure import Failure, find_failure, is_quota, read_failure, show_failure
 
@@ -48,6 +49,8 @@ _TOO_BIG: Final = (-32702, -32008)
 _INVALID_PARAMETERS: Final = -32602
 _APPLICATION_ERROR: Final = -32000
 _TROUBLE: Final = (-32603, -32604, -32800, -32050)
+#: Known once a balance was told. Infura asks several partners, and one that tells none lists no fungibles.
+_BALANCES: Final = "balances"
 _TROUBLE_TEXTS: Final = ("Database Error", "Database Connection Failed")
 
 
@@ -92,8 +95,8 @@ class SolanaDas(msgspec.Struct, frozen=True):
         return ""
 
     def fact_names(self, question: Question) -> tuple[str, ...]:
-        """In which mode this provider was seen to take all we ask with."""
-        return ("works",)
+        """In which mode this provider was seen to take all we ask with, and whether it told balances."""
+        return ("works", _BALANCES)
 
     def request(self, question: Question) -> Request:
         """The next page, with the parameters this provider is known to take."""
@@ -202,16 +205,20 @@ def _teach(question: Question, failure: Failure) -> dict[str, str]:
     limit = _limit(question.facts)
     if failure.code in _TOO_BIG and limit > _LIMITS[-1]:
         return {"limit": str(next(smaller for smaller in _LIMITS if smaller < limit))}
-    if question.cursor is not None or "works" in question.facts:
-        # A list without fungibles, or half of one, would look like a sale where they were listed before.
-        return {}
-    if failure.code == _INVALID_PARAMETERS and _sends_options(question):
+    return _teach_dialect(question, failure) if question.cursor is None else {}
+
+
+def _teach_dialect(question: Question, failure: Failure) -> dict[str, str]:
+    invalid = failure.code == _INVALID_PARAMETERS
+    if invalid and _sends_options(question) and "works" not in question.facts:
         return {"options": "rejected"}
-    numbered = question.facts.get("mode") == "page"
-    if failure.code == _INVALID_PARAMETERS and not numbered:
-        # It was the missing page number that was refused, so the options are worth another try.
+    if _mode(question) == "page":
+        return {}
+    if invalid:
+        # It was the missing page number that was refused, so the options are worth another try. Where they
+        # worked before they are never left out: a list without fungibles would look like a sale.
         return {"mode": "page", "options": ""}
-    if failure.code == _APPLICATION_ERROR and "Pagination" in failure.message and not numbered:
+    if failure.code == _APPLICATION_ERROR and "Pagination" in failure.message:
         return {"mode": "page"}
     return {}
 
@@ -224,10 +231,14 @@ def _teaching_page(question: Question, failure: Failure) -> Page:
     return Page(facts=facts, teaches_only=True)
 
 
-def _learn(question: Question) -> dict[str, str]:
-    """That this provider took all we asked with. Sooner or later it is asked again: see `read_facts`."""
-    is_news = question.cursor is None and _sends_options(question) and "works" not in question.facts
-    return {"works": _mode(question)} if is_news else {}
+def _learn(question: Question, tells: Set[bool | None]) -> dict[str, str]:
+    """What a page says of this provider. Sooner or later it is asked again: see `read_facts`."""
+    learned = {}
+    if question.cursor is None and _sends_options(question) and "works" not in question.facts:
+        learned["works"] = _mode(question)
+    if True in tells and _BALANCES not in question.facts:
+        learned[_BALANCES] = "told"
+    return learned
 
 
 # A page
@@ -250,7 +261,8 @@ def _read_page(question: Question, result: Mapping[str, Any], items: list[Any], 
     rows = [read_item(owner, asset_id, item) for asset_id, item in zip(ids, items, strict=True)]
     failed = [read_failed(owner, error) for error in errors]
     held = [item for row, item in zip(rows, items, strict=True) if isinstance(row, Holding)]
-    works = _learn(question)
+    tells = {tells_balance(item) for item in held}
+    learned = _learn(question, tells)
     return Page(
         holdings=tuple(row for row in rows if isinstance(row, Holding)),
         unreadable=tuple(row for row in [*rows, *failed] if isinstance(row, Unreadable)),
@@ -258,8 +270,9 @@ def _read_page(question: Question, result: Mapping[str, Any], items: list[Any], 
         prices=tuple(price for item in held for price in read_price(owner, item)),
         next_cursor=next_cursor,
         not_held=sum(row is None for row in rows),
-        facts=works,
-        lasting=frozenset(works),
+        facts=learned,
+        lasting=frozenset(learned),
+        lacks=frozenset({_BALANCES}) if False in tells and True not in tells else frozenset(),
     )
 
 
@@ -274,7 +287,7 @@ def _read_next(
     limit = _limit(question.facts)
     page = _page_number(place, limit)
     last = next((asset_id for asset_id in reversed(ids) if asset_id is not None), "")
-    if result.get("page", page) != page or (last and last == place.last):
+    if result.get("page", page) not in _possible_numbers(place, limit) or (last and last == place.last):
         raise BadPage(f"{_WHAT}: this is not page {page}, the page number was ignored")
     return Cursor(f"page:{page + 1}:{limit}:{last}") if ids or errors else None
 
@@ -282,6 +295,11 @@ def _read_next(
 def _page_number(place: _Place, limit: int) -> int:
     """The number of a page once its limit may have shrunk."""
     return ((place.page or 1) - 1) * place.limit // limit + 1
+
+
+def _possible_numbers(place: _Place, limit: int) -> set[int]:
+    """What a page may be called: it is read again with what became of the limit later."""
+    return {_page_number(place, once) for once in _LIMITS if limit <= once <= place.limit}
 
 
 def _check_order(place: _Place, ids: list[str | None], failed: list[str | None]) -> str:

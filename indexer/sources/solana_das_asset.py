@@ -84,7 +84,9 @@ def _read_holding(owner: str, asset_id: str, item: Mapping[str, Any]) -> Holding
     _expect(ownership, "owner", str)
     _expect(item, "burnt", bool)
     details: dict[str, object] = {}
-    if account := _expect(token, "associated_token_address", str):
+    account = _expect(token, "associated_token_address", str)
+    # Not of what exists once: not every partner of a provider tells it, and it would come and go.
+    if account and ownership.get("ownership_model") == "token":
         details["associated_token_address"] = account
     if _expect(ownership, "non_transferable", bool):
         details["non_transferable"] = True
@@ -127,6 +129,19 @@ def _read_amount(ownership: Mapping[str, Any], token: Mapping[str, Any]) -> int 
     if amount > _LARGEST_UINT64:
         raise ValueError("balance is above 2^64-1")
     return amount
+
+
+def tells_balance(item: Mapping[str, Any]) -> bool | None:
+    """Whether the server says how much of this is held; None where none does: it is in no token account.
+
+    The reference server lists no fungibles and tells no balances; other revisions of it do both.
+    https://github.com/metaplex-foundation/digital-asset-rpc-infrastructure
+    """
+    compression, interface = item.get("compression"), item.get("interface")
+    is_compressed = type(compression) is dict and compression.get("compressed") is True
+    if is_compressed or (type(interface) is str and interface.startswith("Mpl")):
+        return None
+    return _part(item, "token_info").get("balance") is not None
 
 
 def _read_decimals(ownership: Mapping[str, Any], token: Mapping[str, Any]) -> int | None:
@@ -192,7 +207,7 @@ def read_price(owner: str, item: Mapping[str, Any]) -> tuple[Price, ...]:
     if type(stated) is not int and not isinstance(stated, Inexact):
         return ()
     value = _read_decimal(str(stated))
-    return () if value is None else (Price(owner, item["id"], "market", currency, value),)
+    return () if value is None else (Price(owner, item["id"], "market", currency.lower(), value),)
 
 
 def _read_decimal(text: str) -> Decimal | None:

@@ -35,6 +35,13 @@ from tests.unit.sources.loopring_answers import (
 )
 
 
+@pytest.mark.parametrize("cursor", [None, "50|80"])
+def test_a_total_no_account_can_have_is_no_page(cursor: str | None) -> None:
+    """Above 2^63 no column could hold it, and above what the contract allows it is no number of rows."""
+    with pytest.raises(BadPage, match="more than an account can have"):
+        SOURCE.parse(question(cursor), listing([row()], 2**70))
+
+
 class TestAddresses:
     @pytest.mark.parametrize("text", [ADDRESS, CHECKSUMMED, "0x" + ADDRESS[2:].upper()])
     def test_every_spelling_is_stored_in_lower_case(self, text: str) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import base58
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -181,11 +182,18 @@ def test_a_list_teaches_what_its_provider_takes(
 
 
 def test_a_provider_that_took_our_parameters_is_believed_no_refusal() -> None:
-    """One refusal by mistake must not drop every fungible token of every owner from the lists that follow."""
+    """It may want page numbers from now on; what lists fungible tokens is never left out."""
     question = Question((OWNER,), facts={"works": "keyset"})
 
-    assert type(SOURCE.read_error(question, 200, failure(-32602))) is ServerTrouble
-    assert type(SOURCE.read_error(question, 200, failure(-32000, "Pagination Error."))) is RequestRejected
+    numbered = msgspec.structs.replace(question, facts={"works": "keyset", "mode": "page", "options": ""})
+
+    for error in (failure(-32602), failure(-32000, "Pagination Error.")):
+        taught = SOURCE.parse(question, error)
+        assert (taught.facts["mode"], taught.lasting, taught.teaches_only) == ("page", frozenset(), True)
+        assert taught.facts.get("options", "") == ""
+    assert parameters(numbered)[3:] == [1, None, None, {"showFungible": True}]
+    assert type(SOURCE.read_error(numbered, 200, failure(-32602))) is ServerTrouble
+    assert type(SOURCE.read_error(numbered, 200, failure(-32000, "Pagination Error."))) is RequestRejected
 
 
 def test_the_mode_that_works_is_begun_with() -> None:
@@ -310,6 +318,31 @@ def test_a_page_number_that_is_ignored_is_noticed() -> None:
     for body in (answer([item(IDS[0])], page=1), answer([item(IDS[1])])):
         with pytest.raises(BadPage, match="ignored"):
             SOURCE.parse(second, body)
+
+
+def test_a_numbered_page_reads_the_same_after_its_limit_shrank() -> None:
+    """A later page was too big: the earlier ones are read again with what was learned then."""
+    body = answer([item(IDS[0])], page=2)
+    second = Question((OWNER,), cursor=Cursor(f"page:2:1000:{IDS[1]}"), facts={"mode": "page"})
+    again = msgspec.structs.replace(second, facts={"mode": "page", "limit": "250"})
+
+    assert SOURCE.parse(again, body).holdings == SOURCE.parse(second, body).holdings
+    with pytest.raises(BadPage, match="ignored"):
+        SOURCE.parse(again, answer([item(IDS[0])], page=1))
+
+
+def test_a_server_that_tells_no_balances_lists_no_fungibles() -> None:
+    """Beside others of the same provider that do: what its list leaves out is not sold."""
+    told = item(IDS[1], token_info={"balance": 1, "decimals": 0})
+    silent, core = item(IDS[2], token_info={"decimals": 0}), item(IDS[3], interface="MplCoreAsset")
+    compressed = item(IDS[4], compression={"compressed": True})
+
+    assert parse(told, silent).facts["balances"] == "told"
+    assert parse(told, silent).lacks == frozenset()
+    assert parse(silent, core, compressed).lacks == {"balances"}
+    assert "balances" not in parse(silent).facts
+    assert parse(core, compressed).lacks == frozenset()
+    assert parse().lacks == frozenset()
 
 
 def test_the_request_is_ascii_and_stable() -> None:
