@@ -74,6 +74,12 @@ def note_doubts(settings: "Config", entries: "Sequence[WatchEntry]") -> None:
     for source in sorted({entry.source for entry in entries}):
         for name in missing_secrets(source, settings):
             note(f"{source} needs {name}, which is not set: nothing is crawled without it.")
+    for entry in entries:
+        if entry.source == "hedera" and set(entry.address.split(".")[:-1]) - {"0"}:
+            note(
+                f"{entry.file}:{entry.line}: the public networks of Hedera have shard 0 and realm 0 only,"
+                f" and say of {entry.address} that it holds nothing."
+            )
     paces = [(entry, entry.every or sources[entry.source].every) for entry in entries]
     slow = [(entry, pace) for entry, pace in paces if pace and pace > sources[entry.source].fresh_for]
     if slow:

@@ -81,7 +81,8 @@ def answer(world: World, inquiry: Inquiry) -> Answer:
 def _find_account(world: World, text: str) -> str:
     """The entity id behind any of the forms; a number that does not exist is simply empty."""
     if numeric := _NUMERIC.fullmatch(text):
-        return f"0.0.{int(numeric[3])}"
+        # Of another shard or realm nobody is here, and an empty list is the answer.
+        return ".".join(str(int(part or 0)) for part in numeric.groups())
     evm = _EVM.fullmatch(text)
     if evm and evm[1].startswith("0" * 24):
         return f"0.0.{int(evm[1], 16)}"

@@ -267,7 +267,9 @@ def _rows(world: World, inquiry: Inquiry, asked: _Parameters) -> tuple[list[Item
     catalogue = world.catalogue["solana_das"]
     places = range(low, high) if direction == "asc" else range(high - 1, low - 1, -1)
     if asked.sort not in ("id", "none"):
-        places = sorted(places, key=lambda place: items[place].number)  # type: ignore[assignment]  # any order
+        places = sorted(  # type: ignore[assignment]  # any order
+            places, key=lambda place: items[place].number, reverse=direction == "desc"
+        )
     skip, chosen = ((asked.page or 1) - 1) * size, []
     for place in places:
         if _visible(items[place], catalogue[items[place].asset_ref], asked.fungible, revision):

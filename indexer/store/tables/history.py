@@ -85,7 +85,8 @@ snapshot: Final = Table(
         "proves_absence",
         Boolean,
         nullable=False,
-        comment="False if the list moved while it was read, or an item's key could not be read.",
+        comment="False if the list moved while it was read, an item's key could not be read,"
+        " or the server is known to leave rows out.",
     ),
     Column(
         "consistency", Text, nullable=False, comment="point: one moment; window: a span; drifted: it moved."

@@ -58,6 +58,17 @@ def test_a_limit_above_one_hundred_is_clamped_without_a_word() -> None:
     assert page["links"]["next"]
 
 
+@pytest.mark.parametrize("prefix", ["1.0.", "0.7.", "5.7."])
+def test_nobody_is_in_another_shard_or_realm(prefix: str) -> None:
+    """An empty list, not an error, and not the account of the same number."""
+    world = World.build(1, {"hedera": [5]})
+    number = world.watchlist()[0].address.removeprefix("0.0.")
+
+    answer = ask(world, "hedera", f"/api/v1/accounts/{prefix}{number}/nfts")
+
+    assert (answer.status, read(answer)["nfts"]) == (200, [])
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [

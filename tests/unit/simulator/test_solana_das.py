@@ -129,6 +129,23 @@ def test_revisions_differ_in_what_they_tell() -> None:
     assert by_revision["J"]["cursor"] == by_revision["J"]["items"][-1]["id"]
 
 
+def test_pages_by_age_go_either_way() -> None:
+    """Newest first is the opposite of oldest first."""
+    world = World.build(1, {"solana_das": [12]})
+
+    listed = {
+        direction: [
+            row["id"]
+            for row in das(
+                world, _owner(world), {"sortBy": "created", "sortDirection": direction}, 12, 1, None, None
+            )["result"]["items"]
+        ]
+        for direction in ("asc", "desc")
+    }
+
+    assert listed["asc"] == listed["desc"][::-1]
+
+
 def test_options_can_be_unknown_to_the_server() -> None:
     """With the switch, a seventh parameter is one too many."""
     world = World.build(1, {"solana_das": [1]})
