@@ -18,7 +18,7 @@ from indexer.sources.base import Source
 from indexer.store import crawls, passes, watching
 from indexer.store.database import Database
 from indexer.watchlist import WatchEntry
-from indexer.worker import MOST_WAITING, Worker, lanes
+from indexer.worker import MOST_WAITING, Worker, lanes, tell_breakage
 
 _log = structlog.get_logger()
 
@@ -163,14 +163,13 @@ class RunningPass:
             await self._check_room()
 
     async def _walk(self, source: str, claim: crawls.Claim) -> str:
-        """A walk that breaks costs its own watches, not the pass. Of its error only the class is stored."""
+        """A walk that breaks costs its own watches, not the pass."""
         try:
             return await self._engine.worker.walk(source, claim)
         except IndexerError:
             raise
         except Exception as error:  # noqa: BLE001  the floor that logs and records what nobody expected
-            _log.exception("walk broke", source=source, crawl=claim.crawl_id)
-            ending = crawls.Ending(type(error).__name__, "internal error: the log has its traceback")
+            ending = tell_breakage(source, claim, error)
         try:
             await self._engine.database.steadily(lambda: self._fail(claim, ending))
         except LeaseLost:

@@ -24,6 +24,7 @@ from indexer.store.crawls import Claim, Ending
 from indexer.store.database import first_line
 from indexer.store.schedule import SourceWork
 from indexer.worker import lanes as count_lanes
+from indexer.worker import tell_breakage
 
 _log = structlog.get_logger()
 
@@ -185,15 +186,13 @@ class Shift:
             # The lease runs out, and whoever claims the crawl then goes on from its last page.
             _log.warning("walk stopped", source=lanes.source, crawl=claim.crawl_id, kind=type(error).__name__)
         else:
-            _log.error("walk broke", source=lanes.source, crawl=claim.crawl_id, exc_info=error)
+            ending = tell_breakage(lanes.source, claim, error)
             self._metrics.crawls.labels(lanes.source, "broken").inc()
             lanes.failures_in_a_row += 1
-            self._run_errand(self._record_failure(claim, error))
+            self._run_errand(self._record_failure(claim, ending))
 
-    async def _record_failure(self, claim: Claim, error: BaseException) -> None:
+    async def _record_failure(self, claim: Claim, ending: Ending) -> None:
         """A walk that broke would break again: its watches fail, and are asked again when they are due."""
-        # The text of an unexpected error may carry anything: only its class is stored.
-        ending = Ending(type(error).__name__, "internal error: the log has its traceback")
         try:
             async with self._engine.database.transaction() as connection:
                 await crawls.end(connection, claim, "failed", ending)

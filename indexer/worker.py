@@ -25,7 +25,7 @@ from indexer.errors import DatabaseUnavailable
 from indexer.pacing import Pacer
 from indexer.sources.base import Source
 from indexer.store import crawls, pages
-from indexer.store.crawls import Claim
+from indexer.store.crawls import Claim, Ending
 from indexer.store.crawls import Worker as WorkerNumber
 from indexer.store.database import Database, first_line, is_passing, vigilant
 from indexer.store.pacing import SharedPacer
@@ -203,3 +203,16 @@ class Worker:
 def lanes(config: Config, source: str) -> int:
     """Crawls of a source in hand at once: some parse or commit while others wait for an answer."""
     return config.sources[source].concurrency * 2 + 1
+
+
+def tell_breakage(source: str, claim: Claim, error: BaseException) -> Ending:
+    """How a walk ends that broke on an error nobody reacts to. Logged here."""
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        # No fault of the program, and it says itself what is missing.
+        said = f"{first_line(error)}: `indexer db roles` prints what its role needs"
+        _log.error("walk broke", source=source, crawl=claim.crawl_id, error=said)
+    else:
+        # The text of an unexpected error may carry anything: only its class is stored.
+        said = "internal error: the log has its traceback"
+        _log.error("walk broke", source=source, crawl=claim.crawl_id, exc_info=error)
+    return Ending(type(error).__name__, said)

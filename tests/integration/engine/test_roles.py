@@ -63,6 +63,19 @@ def test_the_daemon_can_do_its_work(open_stage: OpenStage, tmp_path: Path) -> No
     assert stage.differences() == {}
 
 
+def test_a_missing_right_is_said(open_stage: OpenStage) -> None:
+    """An upgrade added a table and nobody ran the grants again: what to do is in the outcome."""
+    stage = open_stage({"hedera": (3,)})
+    as_daemon(stage)
+    stage.execute("REVOKE INSERT ON ledger.raw_page FROM indexer_daemon")
+
+    (found,) = stage.crawl()
+
+    assert found.outcome == "failed"
+    assert (found.error or "").startswith("permission denied for table raw_page")
+    assert "`indexer db roles`" in (found.error or "")
+
+
 @pytest.mark.parametrize("statement", FORBIDDEN)
 def test_the_daemon_cannot_rewrite_history(open_stage: OpenStage, statement: str) -> None:
     """The grants refuse before any trigger has to."""
