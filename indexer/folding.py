@@ -193,6 +193,6 @@ def named_assets(page: Page) -> set[str]:
     """References of all assets a page names."""
     refs = {holding.asset_ref for holding in page.holdings}
     refs.update(item.asset_ref for item in page.unreadable if item.asset_ref is not None)
-    refs.update(asset.asset_ref for asset in page.assets)
+    refs.update([asset.asset_ref for asset in page.assets])
     refs.update(price.asset_ref for price in page.prices)
     return refs
