@@ -4,7 +4,6 @@ Beside `algorand.py` only because of its size. The short way takes a page whole 
 the long way would say: that one is the truth. Pure.
 """
 
-import base64
 import binascii
 import re
 from collections.abc import Mapping
@@ -257,7 +256,7 @@ def _read_text(params: Mapping[str, Any], key: str) -> str | None:
     exact, plain = params.get(f"{key}-b64"), params.get(key)
     if type(exact) is str:
         try:
-            return clean_text(base64.b64decode(exact, validate=True).decode("utf-8", "replace")) or None
+            return clean_text(binascii.a2b_base64(exact, strict_mode=True).decode("utf-8", "replace")) or None
         except (binascii.Error, ValueError):
             pass  # not base64: the plain twin is all there is
     return (clean_text(plain) or None) if type(plain) is str else None
