@@ -86,8 +86,8 @@ class Committer:
 
     async def learn_assets(self, network: str, refs: set[str], known: Sequence[Asset]) -> Mapping[str, int]:
         """Number these assets and keep what is said about them, in a short transaction of its own."""
-        numbers, news = self.book.numbers(network, refs), self.book.news(network, known)
-        if numbers.keys() >= refs and not news:
+        numbers, news = self.book.numbers_of_all(network, refs), self.book.news(network, known)
+        if numbers is not None and not news:
             return numbers
         wish = _Wish(network, refs, news)
         self._wishes.append(wish)
@@ -107,8 +107,7 @@ class Committer:
         for network in {wish.network for wish in batch}:
             wishes = [wish for wish in batch if wish.network == network]
             refs = set[str]().union(*(wish.refs for wish in wishes))
-            remembered = self.book.numbers(network, refs)
-            known = {ref: remembered[ref] for ref in refs if ref in remembered}
+            known = self.book.numbers(network, refs)
             told = {ref: entry for wish in wishes for ref, entry in wish.news.items()}
             news = self.book.still_news(network, told)
             async with self._database.transaction() as connection:

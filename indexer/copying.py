@@ -24,8 +24,8 @@ Value = int | str | bool | datetime | bytes | None
 
 def escape(text: str) -> str:
     """A text as one field of a line."""
-    # Far cheaper than the expression, which seldom finds anything.
-    if not ("\\" in text or "\t" in text or "\n" in text or "\r" in text):
+    # Far cheaper than the expression, which seldom finds anything; and most texts are one word or number.
+    if text.isalnum() or not ("\\" in text or "\t" in text or "\n" in text or "\r" in text):
         return text
     return _SPECIAL.sub(lambda found: _ESCAPED[found[0]], text)
 

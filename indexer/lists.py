@@ -266,15 +266,25 @@ async def _fill(connection: Connection, crawl: FinishedCrawl, lists: Sequence[Fo
         return await _fill_packed(connection, crawl.packed, crawl, lists)
     if crawl.rows is None or not lists:
         return 0
-    by_watch: dict[int, list[FoldRow]] = {item.known.watch_id: [] for item in lists}
-    for row in crawl.rows:
-        if row.watch_id in by_watch:
-            by_watch[row.watch_id].append(row)
+    by_watch = _by_watch(crawl, crawl.rows, [item.known.watch_id for item in lists])
     for item in lists:
         rows = by_watch[item.known.watch_id]
         if _is_first(item) and is_plain(rows):
             item.first_rows = by_watch.pop(item.known.watch_id)
     return await history.fill_fold(connection, chain.from_iterable(by_watch.values())) if by_watch else 0
+
+
+def _by_watch(
+    crawl: FinishedCrawl, rows: list[FoldRow], watches: Sequence[int]
+) -> dict[int, Sequence[FoldRow]]:
+    """The rows of each of these watches."""
+    if len(crawl.covered) == 1:
+        return dict.fromkeys(watches, rows)  # there are no others
+    by_watch: dict[int, list[FoldRow]] = {watch: [] for watch in watches}
+    for row in rows:
+        if row.watch_id in by_watch:
+            by_watch[row.watch_id].append(row)
+    return dict(by_watch)
 
 
 async def _fill_packed(

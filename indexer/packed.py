@@ -60,9 +60,14 @@ class PackedRows:
 
 def _line(row: FoldRow) -> str:
     """What `copying.line` says, without asking each value for its type: a million come here."""
-    sub_key = escape(row.sub_key) if row.sub_key else ""
-    reason = NULL if row.reason is None else escape(row.reason)
+    (
+        watch_id, asset_id, sub_key, ordinal, page_no, readable, amount, decimals, locked, frozen, delegate,
+        details, reason,
+    ) = row  # fmt: skip
+    if sub_key:
+        sub_key = escape(sub_key)
+    said = stated(amount, decimals, locked, frozen, delegate, details)
     return (
-        f"{row.watch_id}\t{row.asset_id}\t{sub_key}\t{row.ordinal}\t{row.page_no}"
-        f"\t{'t' if row.readable else 'f'}\t{stated(row)}\t{reason}\n"
+        f"{watch_id}\t{asset_id}\t{sub_key}\t{ordinal}\t{page_no}\t{'t' if readable else 'f'}\t{said}"
+        f"\t{NULL if reason is None else escape(reason)}\n"
     )

@@ -4,7 +4,6 @@ Beside `algorand.py` only because of its size. The short way takes a page whole 
 the long way would say: that one is the truth. Pure.
 """
 
-import base64
 import binascii
 import re
 from collections.abc import Mapping
@@ -78,19 +77,16 @@ def read_usual_page(question: Question, body: bytes) -> Page | None:
     for row in answer.asset_holdings:
         stated = row.asset_holding
         amount, asset_id = stated.amount, stated.asset_id
-        params = bytes(row.asset_params)
-        # Comparing the bytes costs less than hashing them, and than a call.
-        if asset_id in _remembered and _remembered[asset_id][0] == params:
-            described = _remembered[asset_id][1]
+        # Looking twice costs less than a call, and comparing the bytes less than hashing them.
+        if asset_id not in _remembered or _remembered[asset_id][0] != row.asset_params:
+            known = _describe(asset_id, bytes(row.asset_params))
         else:
-            described = _describe(asset_id, params)
-        if described is None or not last < asset_id or not 0 <= amount <= _LARGEST_UINT64:
+            known = _remembered[asset_id]
+        if known is None or not last < asset_id or not 0 <= amount <= _LARGEST_UINT64:
             return None
         last = asset_id
-        asset_ref, asset = described
-        decimals = None
+        _, asset_ref, asset, decimals = known
         if asset is not None:
-            decimals = asset.decimals
             assets.append(asset)
         holdings.append(Holding(address, asset_ref, "", amount, decimals, None, stated.is_frozen))
     if last > _LARGEST_UINT64:
@@ -118,32 +114,34 @@ def split_page(body: bytes) -> SplitPage | None:
     return SplitPage(list(map(bytes, answer.asset_holdings)), b'{"asset-holdings":[', after)
 
 
-_Described = tuple[str, Asset | None] | None
+#: The bytes that describe an asset, its reference, and what they say of it.
+_Described = tuple[msgspec.Raw, str, Asset | None, int | None]
 
-#: By asset: the bytes that described it last, and what they say.
-_remembered: dict[int, tuple[bytes, _Described]] = {}
+#: By asset: what described it last.
+_remembered: dict[int, _Described] = {}
 
 
-def _describe(asset_id: int, params: bytes) -> _Described:
-    """What these bytes say of an asset, remembered for the next time."""
+def _describe(asset_id: int, params: bytes) -> _Described | None:
+    """What these bytes say of an asset, remembered for the next time; None when they are unusual."""
     if len(_remembered) >= _REMEMBERED_ASSETS:
         _remembered.clear()
-    described = _read_params(asset_id, params)
-    _remembered[asset_id] = (params, described)
+    asset_ref = str(asset_id)
+    try:
+        asset = _read_params(asset_ref, params)
+    except (BadPage, ValueError):
+        return None
+    decimals = None if asset is None else asset.decimals
+    _remembered[asset_id] = described = (msgspec.Raw(params), asset_ref, asset, decimals)
     return described
 
 
-def _read_params(asset_id: int, params: bytes) -> _Described:
-    """The asset in these bytes, if they describe one or are absent; None when they are unusual."""
-    asset_ref = str(asset_id)
+def _read_params(asset_ref: str, params: bytes) -> Asset | None:
+    """The asset in these bytes; None when they are absent. Raises BadPage or ValueError for others."""
     if params in (b"", b"null"):
-        return asset_ref, None
+        return None
     if len(params) > _LONGEST_DESCRIPTION:
-        return None
-    try:
-        return asset_ref, _read_asset(asset_ref, read_object(params, _WHAT))
-    except (BadPage, ValueError):
-        return None
+        raise ValueError("too long to be remembered")
+    return _read_asset(asset_ref, read_object(params, _WHAT))
 
 
 # The long way
@@ -258,7 +256,7 @@ def _read_text(params: Mapping[str, Any], key: str) -> str | None:
     exact, plain = params.get(f"{key}-b64"), params.get(key)
     if type(exact) is str:
         try:
-            return clean_text(base64.b64decode(exact, validate=True).decode("utf-8", "replace")) or None
+            return clean_text(binascii.a2b_base64(exact, strict_mode=True).decode("utf-8", "replace")) or None
         except (binascii.Error, ValueError):
             pass  # not base64: the plain twin is all there is
     return (clean_text(plain) or None) if type(plain) is str else None

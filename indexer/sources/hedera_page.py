@@ -6,7 +6,7 @@ the long way would say: that one is the truth. Pure.
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -38,7 +38,7 @@ def read_page(question: Question, body: bytes) -> Page:
 class _UsualRow(msgspec.Struct, gc=False):
     account_id: str
     deleted: bool
-    serial_number: int
+    serial_number: Annotated[int, msgspec.Meta(gt=0, le=LARGEST_SERIAL)]
     token_id: str
     created_timestamp: str | None = None
     delegating_spender: str | None = None
@@ -76,24 +76,24 @@ def read_usual_page(question: Question, body: bytes) -> Page | None:
     (address,) = question.addresses
     if answer is None or not _is_of(find_owner(question), answer.nfts):
         return None
-    last = None if question.cursor is None else find_position(question.cursor)
-    holdings, assets, token, entity = [], [], "", None
+    start = None if question.cursor is None else find_position(question.cursor)
+    entity, last = ((-1, -1, -1), -1) if start is None else (start[:3], start[3])
+    holdings, assets, token = [], [], None
     for row in answer.nfts:
         serial = row.serial_number
         if row.token_id != token:
-            token = row.token_id
-            entity = read_entity(token)
+            token, found = row.token_id, read_entity(row.token_id)
+            if found is None or (found, serial) <= (entity, last):
+                return None
+            entity = found
             assets.append(_nft(token))
-        if entity is None or not 0 < serial <= LARGEST_SERIAL:
+        elif serial <= last:
             return None
-        position = (*entity, serial)
-        if last is not None and position <= last:
-            return None
-        last = position
-        holdings.append(
-            Holding(address, token, str(serial), 1, 0, None, None, row.spender or None, _describe(row))
-        )
-    following = find_next(answer.links.next, question.cursor, last, len(holdings))
+        last = serial
+        spender, details = row.spender or None, _describe(row)
+        holdings.append(Holding(address, token, str(serial), 1, 0, None, None, spender, details))
+    position = (*entity, last) if holdings else start
+    following = find_next(answer.links.next, question.cursor, position, len(holdings))
     learned = _learn_owner(question, [row.account_id for row in answer.nfts[:1]])
     return Page(
         tuple(holdings),

@@ -32,25 +32,33 @@ class AssetBook:
         #: By network, then by reference.
         self._numbers: dict[str, dict[str, int]] = {}
         self._digests: dict[int, bytes] = {}
-        #: The object last seen, while anybody keeps it, with its digest; None: found to be the stored one.
-        self._recognised: dict[str, dict[str, tuple[weakref.ref[Asset], bytes | None]]] = {}
+        #: By network and reference: the object last found to be what is stored, while anybody keeps it.
+        self._recognised: dict[str, dict[str, weakref.ref[Asset]]] = {}
+        #: And the object last found to be another, with its digest.
+        self._unstored: dict[str, dict[str, tuple[weakref.ref[Asset], bytes]]] = {}
 
     def news(self, network: str, assets: Iterable[Asset]) -> dict[str, Described]:
         """The descriptions that are not known to be stored as they are, with their digests, by reference."""
-        numbers = self._numbers.get(network, {})
         recognised = self._recognised.setdefault(network, {})
-        digests, news = self._digests, dict[str, Described]()
+        # Nearly all are recognised, and there are as many as holdings.
+        others = [
+            asset
+            for asset in assets
+            if (seen := recognised.get(asset.asset_ref)) is None or seen() is not asset
+        ]
+        return self._digested(network, others) if others else {}
+
+    def _digested(self, network: str, assets: Iterable[Asset]) -> dict[str, Described]:
+        numbers, digests, news = self._numbers.get(network, {}), self._digests, dict[str, Described]()
+        recognised, unstored = self._recognised[network], self._unstored.setdefault(network, {})
         for asset in assets:
             ref = asset.asset_ref
-            seen, digest = recognised.get(ref), None
-            if seen is not None and seen[0]() is asset:
-                digest = seen[1]
-                if digest is None:
-                    continue
-            digest = digest or digest_of(asset)
-            is_stored = digests.get(numbers.get(ref, 0)) == digest
-            recognised[ref] = (weakref.ref(asset), None if is_stored else digest)
-            if not is_stored:
+            seen = unstored.get(ref)
+            digest = seen[1] if seen is not None and seen[0]() is asset else digest_of(asset)
+            if digests.get(numbers.get(ref, 0)) == digest:
+                recognised[ref] = weakref.ref(asset)
+            else:
+                unstored[ref] = (weakref.ref(asset), digest)
                 news[ref] = (asset, digest)
         return news
 
@@ -61,12 +69,16 @@ class AssetBook:
             ref: entry for ref, entry in described.items() if digests.get(numbers.get(ref, 0)) != entry[1]
         }
 
-    def numbers(self, network: str, refs: Set[str]) -> Mapping[str, int]:
-        """The remembered numbers of these; of others too, where all of these are remembered."""
+    def numbers(self, network: str, refs: Set[str]) -> dict[str, int]:
+        """The remembered numbers of these."""
         numbers = self._numbers.get(network, {})
-        if numbers.keys() >= refs:
-            return numbers  # what is forgotten later stays in it: a new one is begun then
         return {ref: numbers[ref] for ref in refs if ref in numbers}
+
+    def numbers_of_all(self, network: str, refs: Set[str]) -> Mapping[str, int] | None:
+        """The numbers of these, and of others too, where all of these are remembered."""
+        numbers = self._numbers.get(network, {})
+        # What is forgotten later stays in it: a new one is begun then.
+        return numbers if numbers.keys() >= refs else None
 
     def remember(self, network: str, numbers: Mapping[str, int], digests: Mapping[int, bytes]) -> None:
         """What a committed transaction found or wrote. Before its commit nobody else may rely on it."""
@@ -74,10 +86,14 @@ class AssetBook:
             self._numbers.clear()
             self._digests.clear()
             self._recognised.clear()
-        recognised = self._recognised.setdefault(network, {})
+            self._unstored.clear()
+        recognised, unstored = self._recognised.setdefault(network, {}), self._unstored.get(network, {})
         for ref, number in numbers.items():
             if number in digests and digests[number] != self._digests.get(number):
                 recognised.pop(ref, None)  # it was recognised as what is stored no more
+                seen, digest = unstored.pop(ref, (None, b""))
+                if seen is not None and digest == digests[number]:
+                    recognised[ref] = seen
         self._numbers.setdefault(network, {}).update(numbers)
         self._digests.update(digests)
 

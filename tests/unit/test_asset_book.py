@@ -32,7 +32,8 @@ def learned(asset: Asset) -> AssetBook:
 
 def knows(book: AssetBook, network: str, refs: set[str], listed: list[Asset]) -> bool:
     """Whether nothing about these has to be asked or written."""
-    return book.numbers(network, refs).keys() >= refs and not book.news(network, listed)
+    numbers = book.numbers_of_all(network, refs)
+    return numbers is not None and numbers.keys() >= refs and not book.news(network, listed)
 
 
 def test_a_number_is_known_per_network() -> None:
@@ -75,6 +76,20 @@ def test_an_object_recognised_once_is_not_known_for_ever() -> None:
 
     assert not knows(book, "algorand", {"7"}, [first])
     assert knows(book, "algorand", {"7"}, [second])
+
+
+def test_an_object_is_known_once_it_was_learned() -> None:
+    """What was news is none any more, until something else is stored in its place."""
+    book, first, second = AssetBook(), described("x"), described("y")
+    assert book.news("algorand", [first]).keys() == {"7"}
+
+    book.remember("algorand", {"7": 1}, {1: digest_of(first)})
+    assert knows(book, "algorand", {"7"}, [first])
+
+    assert book.news("algorand", [second]).keys() == {"7"}
+    book.remember("algorand", {"7": 1}, {1: digest_of(second)})
+    assert knows(book, "algorand", {"7"}, [second])
+    assert not knows(book, "algorand", {"7"}, [first])
 
 
 def test_an_object_that_is_gone_recognises_nothing() -> None:
