@@ -132,16 +132,19 @@ def _read_amount(ownership: Mapping[str, Any], token: Mapping[str, Any]) -> int 
 
 
 def tells_balance(item: Mapping[str, Any]) -> bool | None:
-    """Whether the server says how much of this is held; None where none does: it is in no token account.
+    """Whether the server tells balances, as far as this readable item shows; None: not at all.
 
-    The reference server lists no fungibles and tells no balances; other revisions of it do both.
-    https://github.com/metaplex-foundation/digital-asset-rpc-infrastructure
+    The reference server lists no fungibles and tells not even that one is held of an NFT in a token account;
+    other revisions of it do both. https://github.com/metaplex-foundation/digital-asset-rpc-infrastructure
     """
+    if _part(item, "token_info").get("balance") is not None:
+        return True
     compression, interface = item.get("compression"), item.get("interface")
     is_compressed = type(compression) is dict and compression.get("compressed") is True
-    if is_compressed or (type(interface) is str and interface.startswith("Mpl")):
-        return None
-    return _part(item, "token_info").get("balance") is not None
+    is_core = type(interface) is str and interface.startswith("Mpl")
+    # A fungible one is no sign: it would not be listed.
+    has_account = item["ownership"]["ownership_model"] == "single" and not is_compressed and not is_core
+    return False if has_account else None
 
 
 def _read_decimals(ownership: Mapping[str, Any], token: Mapping[str, Any]) -> int | None:
