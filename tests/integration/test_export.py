@@ -57,6 +57,13 @@ def lived(server_url: str, template_url: str, tmp_path_factory: pytest.TempPathF
         yield opened
 
 
+@pytest.fixture(scope="module")
+def lake(lived: Stage, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Exported]:
+    """All of it, as of a moment after everything. Nobody changes it."""
+    folder = tmp_path_factory.mktemp("exported") / "lake"
+    return folder, _export(lived, folder, Wanted(amounts="text"))
+
+
 @pytest.fixture
 def stage(server_url: str, lived: Stage, tmp_path: Path) -> Iterator[Stage]:
     """A copy that may change."""
@@ -121,43 +128,43 @@ def _plain(name: str, value: Any) -> Any:
 
 
 @pytest.mark.parametrize("table", _TABLES)
-def test_files_say_what_sql_says(stage: Stage, tmp_path: Path, table: str) -> None:
+def test_files_say_what_sql_says(lived: Stage, lake: tuple[Path, Exported], table: str) -> None:
     """Every row and every value of every table, unknown ones included."""
-    exported = _export(stage, tmp_path / "lake", Wanted(tables=[table], amounts="text"))
+    folder, exported = lake
 
-    rows = _exported_rows(tmp_path / "lake", table)
-    assert rows == _stored_rows(stage, table, exported.as_of)
+    rows = _exported_rows(folder, table)
+    assert rows == _stored_rows(lived, table, exported.as_of)
     assert rows or table == "adoptions"
-    assert [(one.name, one.rows) for one in exported.tables] == [(table, len(rows))]
+    assert [one.rows for one in exported.tables if one.name == table] == [len(rows)]
 
 
-def test_every_table_of_the_analysts_is_there(stage: Stage, tmp_path: Path) -> None:
+def test_every_table_of_the_analysts_is_there(lake: tuple[Path, Exported]) -> None:
     """One file each, and a summary that names them; nothing else, and nothing unfinished beside it."""
-    exported = _export(stage, tmp_path / "lake")
+    folder, exported = lake
 
-    summary = json.loads((tmp_path / "lake" / SUMMARY).read_text())
+    summary = json.loads((folder / SUMMARY).read_text())
     assert summary == exported.to_record()
     assert [one["name"] for one in summary["tables"]] == list(_TABLES)
-    assert {path.name for path in (tmp_path / "lake").iterdir()} == {
+    assert {path.name for path in folder.iterdir()} == {
         SUMMARY,
         *(f"{name}.parquet" for name in _TABLES),
     }
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert [path.name for path in folder.parent.iterdir()] == ["lake"]
 
 
-def test_holdings_as_of_an_earlier_moment(stage: Stage, tmp_path: Path) -> None:
+def test_holdings_as_of_an_earlier_moment(lived: Stage, tmp_path: Path) -> None:
     """What was known then, and the file says when that was."""
-    at = _middle(stage)
+    at = _middle(lived)
 
-    exported = _export(stage, tmp_path / "lake", Wanted(at=lambda _now: at, amounts="text"))
+    exported = _export(lived, tmp_path / "lake", Wanted(at=lambda _now: at, amounts="text"))
 
     assert exported.as_of == at
     for table in _AS_OF:
-        assert _exported_rows(tmp_path / "lake", table) == _stored_rows(stage, table, at)
+        assert _exported_rows(tmp_path / "lake", table) == _stored_rows(lived, table, at)
     assert (
         0
         < len(_exported_rows(tmp_path / "lake", "holdings"))
-        < stage.value("SELECT count(*) FROM report.holdings")
+        < lived.value("SELECT count(*) FROM report.holdings")
     )
     about = parquet.read_schema(tmp_path / "lake" / "holdings.parquet").metadata
     assert about[b"indexer.as_of"] == at.isoformat().encode()
@@ -198,10 +205,10 @@ def test_amounts_are_decimals_where_all_of_them_fit(stage: Stage, tmp_path: Path
         assert sum(row[name] for row in holdings if row[name] is not None) == total
 
 
-def test_other_tools_answer_as_sql_does(stage: Stage, tmp_path: Path) -> None:
+def test_other_tools_answer_as_sql_does(lived: Stage, tmp_path: Path) -> None:
     """DuckDB: who held what at an earlier moment, out of the history alone."""
-    at = _middle(stage)
-    _export(stage, tmp_path / "lake", Wanted(tables=["holding_history"]))
+    at = _middle(lived)
+    _export(lived, tmp_path / "lake", Wanted(tables=["holding_history"]))
 
     with duckdb.connect() as duck:
         found = duck.execute(
@@ -210,35 +217,35 @@ def test_other_tools_answer_as_sql_does(stage: Stage, tmp_path: Path) -> None:
             {"file": str(tmp_path / "lake" / "holding_history.parquet"), "at": at.isoformat()},
         ).fetchall()
 
-    expected = stage.rows(
+    expected = lived.rows(
         "SELECT source, address, asset_ref, sub_key, amount::text FROM report.holdings_as_of(%(at)s)", at=at
     )
     assert set(found) == {tuple(row.values()) for row in expected}
     assert len(found) == len(expected) > 20
 
 
-def test_a_failed_export_leaves_what_was_there(stage: Stage, tmp_path: Path) -> None:
+def test_a_failed_export_leaves_what_was_there(lived: Stage, tmp_path: Path) -> None:
     """Neither half a folder nor a missing one: the earlier export stays until the new one is whole."""
-    earlier = _export(stage, tmp_path / "lake", Wanted(tables=["coverage"]))
+    earlier = _export(lived, tmp_path / "lake", Wanted(tables=["coverage"]))
 
     def fail(done: int, _all: int) -> None:
         if done:
             raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        _export(stage, tmp_path / "lake", on_table=fail, replaces=True)
+        _export(lived, tmp_path / "lake", on_table=fail, replaces=True)
     with pytest.raises(OSError, match="No space"):
-        _export(stage, tmp_path / "new", on_table=fail)
+        _export(lived, tmp_path / "new", on_table=fail)
 
     assert json.loads((tmp_path / "lake" / SUMMARY).read_text()) == earlier.to_record()
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"lake"}
 
-    again = _export(stage, tmp_path / "lake", replaces=True)
+    again = _export(lived, tmp_path / "lake", replaces=True)
     assert json.loads((tmp_path / "lake" / SUMMARY).read_text()) == again.to_record()
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"lake"}
 
 
-def test_other_files_are_never_removed(stage: Stage, tmp_path: Path) -> None:
+def test_other_files_are_never_removed(lived: Stage, tmp_path: Path) -> None:
     """Only a folder that is empty, or holds an export, gives its place."""
     busy = tmp_path / "busy"
     busy.mkdir()
@@ -251,20 +258,20 @@ def test_other_files_are_never_removed(stage: Stage, tmp_path: Path) -> None:
         (tmp_path / "a/b", "made"),
     ):
         with pytest.raises(UsageError, match=what):
-            _export(stage, folder, replaces=True)
-    _export(stage, tmp_path / "empty", Wanted(tables=["coverage"]))
+            _export(lived, folder, replaces=True)
+    _export(lived, tmp_path / "empty", Wanted(tables=["coverage"]))
     with pytest.raises(UsageError, match="add --replace"):
-        _export(stage, tmp_path / "empty")
+        _export(lived, tmp_path / "empty")
 
     assert (busy / "thesis.txt").read_text() == "all I have"
 
 
-def test_what_cannot_be_exported_is_refused(stage: Stage, tmp_path: Path) -> None:
+def test_what_cannot_be_exported_is_refused(lived: Stage, tmp_path: Path) -> None:
     """A table nobody has, and a moment that has not come; nothing is made."""
     with pytest.raises(UsageError, match="There is no table portfolio: there are adoptions, assets"):
-        _export(stage, tmp_path / "lake", Wanted(tables=["portfolio"]))
+        _export(lived, tmp_path / "lake", Wanted(tables=["portfolio"]))
     with pytest.raises(UsageError, match="has not come"):
-        _export(stage, tmp_path / "lake", Wanted(at=lambda now: now + timedelta(hours=1)))
+        _export(lived, tmp_path / "lake", Wanted(at=lambda now: now + timedelta(hours=1)))
 
     assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == set()
 
