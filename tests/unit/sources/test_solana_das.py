@@ -331,22 +331,6 @@ def test_a_numbered_page_reads_the_same_after_its_limit_shrank() -> None:
         SOURCE.parse(again, answer([item(IDS[0])], page=1))
 
 
-def test_a_server_that_tells_no_balances_lists_no_fungibles() -> None:
-    """Beside others of the same provider that do: what its list leaves out is not sold."""
-    told = item(IDS[1], token_info={"balance": 1, "decimals": 0})
-    silent, core = item(IDS[2], token_info={"decimals": 0}), item(IDS[3], interface="MplCoreAsset")
-    compressed = item(IDS[4], compression={"compressed": True})
-    fungible = item(IDS[5], token_info={"decimals": 0})
-    fungible["ownership"]["ownership_model"] = "token"
-
-    assert parse(told, silent).facts["balances"] == "told"
-    assert parse(told, silent).lacks == frozenset()
-    assert parse(silent, core, compressed).lacks == {"balances"}
-    assert "balances" not in parse(silent).facts
-    assert parse(core, compressed, fungible).lacks == frozenset()
-    assert parse().lacks == frozenset()
-
-
 def test_the_request_is_ascii_and_stable() -> None:
     """The same question gives the same bytes."""
     assert SOURCE.request(QUESTION) == SOURCE.request(Question((OWNER,)))

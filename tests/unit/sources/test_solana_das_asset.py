@@ -184,3 +184,19 @@ def test_a_market_price_is_exact_or_left_out(literal: str, price: Decimal | None
         [("market", "usdc", price)] if price else []
     )
     assert len(page.holdings) == 1
+
+
+def test_a_server_that_tells_no_balances_lists_no_fungibles() -> None:
+    """Beside others of the same provider that do: what its list leaves out is not sold."""
+    told = item(IDS[1], token_info={"balance": 1, "decimals": 0})
+    silent, core = item(IDS[2], token_info={"decimals": 0}), item(IDS[3], interface="MplCoreAsset")
+    compressed = item(IDS[4], compression={"compressed": True})
+    fungible = item(IDS[5], token_info={"decimals": 0})
+    fungible["ownership"]["ownership_model"] = "token"
+
+    assert parse(told, silent).facts["balances"] == "told"
+    assert parse(told, silent).lacks == frozenset()
+    assert parse(silent, core, compressed).lacks == {"balances"}
+    assert "balances" not in parse(silent).facts
+    assert parse(core, compressed, fungible).lacks == frozenset()
+    assert parse().lacks == frozenset()
