@@ -74,21 +74,27 @@ def note_doubts(settings: "Config", entries: "Sequence[WatchEntry]") -> None:
     for source in sorted({entry.source for entry in entries}):
         for name in missing_secrets(source, settings):
             note(f"{source} needs {name}, which is not set: nothing is crawled without it.")
-    for entry in entries:
-        if entry.source == "hedera" and set(entry.address.split(".")[:-1]) - {"0"}:
-            note(
-                f"{entry.file}:{entry.line}: the public networks of Hedera have shard 0 and realm 0 only,"
-                f" and say of {entry.address} that it holds nothing."
-            )
+    remote = [e for e in entries if e.source == "hedera" and set(e.address.split(".")[:-1]) - {"0"}]
+    if remote:
+        note(
+            f"{_count_such(remote)}: the public networks of Hedera have shard 0 and realm 0 only, and say"
+            f" of {remote[0].address} that it holds nothing."
+        )
     paces = [(entry, entry.every or sources[entry.source].every) for entry in entries]
     slow = [(entry, pace) for entry, pace in paces if pace and pace > sources[entry.source].fresh_for]
     if slow:
-        (entry, pace), watches = slow[0], "1 watch" if len(slow) == 1 else f"{len(slow)} watches"
+        entry, pace = slow[0]
         note(
-            f"Stale before the next crawl: {watches}, such as {entry.file}:{entry.line} with every = "
+            f"Stale before the next crawl: {_count_such([entry for entry, _ in slow])} with every = "
             f"{format_duration(pace)} and fresh_for = {format_duration(sources[entry.source].fresh_for)}. "
             "Make fresh_for longer than every."
         )
+
+
+def _count_such(entries: "Sequence[WatchEntry]") -> str:
+    """How many, and where the first of them stands."""
+    watches = "1 watch" if len(entries) == 1 else f"{len(entries)} watches"
+    return f"{watches}, such as {entries[0].file}:{entries[0].line}"
 
 
 def print_counts(entries: "Sequence[WatchEntry]") -> None:

@@ -15,7 +15,7 @@ from indexer.store.database import Connection
 _SQL: Final = statements.load("export")
 
 #: Tables that can be asked for as of any instant, by a function that has their columns.
-AS_OF: Final = frozenset({"balances", "coverage", "holdings"})
+_AS_OF: Final = frozenset({"balances", "coverage", "holdings"})
 
 #: What CSV cannot say as the type it is: arrays as JSON, spans in seconds.
 _SPELLED: Final = MappingProxyType(
@@ -63,8 +63,8 @@ async def read_moment(connection: Connection) -> Moment:
 async def copy_rows(connection: Connection, table: Table, at: datetime) -> AsyncGenerator[bytes, None]:
     """Every row as a line of CSV, NULL as nothing, the empty text as ``""``; as of ``at`` where it can be."""
     columns = sql.SQL(", ").join(map(_spell, table.columns, table.types))
-    place = sql.Identifier("report", f"{table.name}_as_of" if table.name in AS_OF else table.name)
-    source = sql.SQL("{}({})").format(place, sql.Literal(at)) if table.name in AS_OF else place
+    place = sql.Identifier("report", f"{table.name}_as_of" if table.name in _AS_OF else table.name)
+    source = sql.SQL("{}({})").format(place, sql.Literal(at)) if table.name in _AS_OF else place
     statement = sql.SQL(_SQL.copy_rows.decode()).format(columns=columns, table=source)
     async with connection.cursor() as cursor, cursor.copy(statement) as copy:
         async for line in copy:
