@@ -148,6 +148,23 @@ def test_a_hand_in_the_tables_is_found(stage: Stage, table: str, statement: str,
     assert rule in rules(verify_stage(stage))
 
 
+@pytest.mark.parametrize(
+    "closed",
+    [
+        "close_reason = 'unwatched'",
+        "close_reason = 'absent', closed_by = opened_by",
+    ],
+)
+def test_a_version_closed_in_the_past_is_found(stage: Stage, closed: str) -> None:
+    """A hand may close what is open, and no constraint knows when that was: the snapshots do."""
+    stage.execute(
+        "UPDATE ledger.holding_version SET valid_to = valid_from + interval '1 microsecond', " + closed + " "
+        "WHERE ctid = (SELECT min(ctid) FROM ledger.holding_version WHERE valid_to IS NULL)"
+    )
+
+    assert "snapshot_count_differs" in rules(verify_stage(stage, quick=True))
+
+
 def test_quick_reads_no_page(stage: Stage) -> None:
     """The rules of history are checked, the bytes are not."""
     tamper(stage, "raw_body", "UPDATE ledger.raw_body SET body = 'torn'")
