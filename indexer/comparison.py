@@ -12,7 +12,7 @@ import msgspec
 
 from indexer.recognition import KnownList
 from indexer.records import Facts, Page, Question, SplitPage
-from indexer.row_runs import find_runs
+from indexer.row_runs import Run, cut_runs, find_runs
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -21,6 +21,8 @@ class Share(msgspec.Struct, frozen=True):
     body: bytes
     #: For each of its rows whether it is new; the others are there for the order's sake.
     fresh: Sequence[bool]
+    #: Rows of the whole page that the earlier page of its number has too.
+    runs: Sequence[Run] = ()
 
     def take_fresh(self, page: Page) -> Page | None:
         """The parsed page without its known rows; None: something in it needs the whole page."""
@@ -28,7 +30,10 @@ class Share(msgspec.Struct, frozen=True):
         if odd or len(page.holdings) != len(self.fresh):
             return None
         fresh = tuple(one for one, is_fresh in zip(page.holdings, self.fresh, strict=True) if is_fresh)
-        return Page(fresh, assets=page.assets, next_cursor=page.next_cursor, height=page.height)
+        # The others are described as the earlier list described them.
+        named = {one.asset_ref for one in fresh}
+        assets = tuple(asset for asset in page.assets if asset.asset_ref in named)
+        return Page(fresh, assets=assets, next_cursor=page.next_cursor, height=page.height)
 
 
 class EarlierPage(msgspec.Struct):
@@ -65,9 +70,10 @@ class Comparison(msgspec.Struct):
         self.listed += len(page.split.rows)
         return True
 
-    def read(self, split: SplitPage) -> Share:
+    def read(self, page_no: int, split: SplitPage) -> Share:
         """What must be parsed of the next page."""
-        fresh = self._find_fresh(split.rows)
+        runs = list(find_runs(self.rows, split.rows, self._at))
+        fresh = self._find_fresh(runs, len(split.rows))
         self.listed += len(split.rows)
         last = len(split.rows) - 1
         shown = sorted(
@@ -76,17 +82,24 @@ class Comparison(msgspec.Struct):
         )
         is_fresh = set(fresh)
         body = split.with_rows([split.rows[place] for place in shown])
-        return Share(body, [place in is_fresh for place in shown])
+        return Share(body, [place in is_fresh for place in shown], self._runs_of_page(page_no, runs))
 
-    def _find_fresh(self, rows: Sequence[bytes]) -> list[int]:
+    def _runs_of_page(self, page_no: int, runs: Sequence[Run]) -> Sequence[Run]:
+        """Those that stand in the earlier page of this number."""
+        if page_no > len(self.pages):
+            return ()
+        page = self.pages[page_no - 1]
+        return list(cut_runs(runs, page.start, page.start + len(page.split.rows)))
+
+    def _find_fresh(self, runs: Sequence[Run], listed: int) -> list[int]:
         """Places of the rows that do not stand in the earlier list where the order allows it."""
         fresh: list[int] = []
         place = 0
-        for start, new_start, count in find_runs(self.rows, rows, self._at):
+        for start, new_start, count in runs:
             fresh.extend(range(place, new_start))
             self._gone.extend(range(self._at, start))
             place, self._at = new_start + count, start + count
-        fresh.extend(range(place, len(rows)))
+        fresh.extend(range(place, listed))
         return fresh
 
     def finish(self) -> list[Share]:

@@ -19,6 +19,7 @@ from indexer.lists import Delta
 from indexer.packed import MOST_BYTES, PackedRows
 from indexer.recognition import KnownList, Steady, find_steady
 from indexer.records import Cursor, Facts, Page, Question, Request
+from indexer.row_runs import Run
 from indexer.sources.base import Source
 from indexer.store import bodies, pages
 from indexer.store.bodies import Body
@@ -127,6 +128,15 @@ class PageRead(msgspec.Struct, frozen=True, gc=False):
     compared: bool = False
 
 
+class _Compared(msgspec.Struct, frozen=True, gc=False):
+    """What a page says that the last published list does not, with all of its rows."""
+
+    page: Page
+    rows: Sequence[bytes]
+    #: Rows that the earlier page of its number has too.
+    runs: Sequence[Run]
+
+
 class PageReader:
     """Reads the pages of one source. Stateless between walks."""
 
@@ -151,41 +161,44 @@ class PageReader:
                 return PageRead(page, known.items, packed, steady.sha256, recognised=True)
             compared = await self._compare(walk, fetched)
             if compared is not None:
-                page, rows = compared
-                packed = await self._pack(walk, body, steady, rows)
-                return PageRead(page, len(rows), packed, steady.sha256, compared=True)
+                packed = await self._pack(walk, body, steady, compared)
+                return PageRead(compared.page, len(compared.rows), packed, steady.sha256, compared=True)
         page = await self._parse(walk, fetched)
         items = len(page.holdings) + len(page.unreadable) + page.not_held
         return PageRead(page, items, await self._pack(walk, body, steady), steady.sha256)
 
-    async def _pack(self, walk: Walk, body: bytes, steady: Steady, rows: Sequence[bytes] = ()) -> Body:
+    async def _pack(self, walk: Walk, body: bytes, steady: Steady, compared: _Compared | None = None) -> Body:
         part_on, number = walk.held.part_on, walk.pages + 1
         earlier = None if walk.earlier is None else walk.earlier.page_kept_in(part_on, number)
         known = walk.earlier_bodies
         at_hand = None
         if known and number <= len(known):
             cut = None
-            if walk.comparison is not None and rows:
+            if walk.comparison is not None and compared is not None:
                 before = walk.comparison.pages[number - 1].split.rows
-                cut = (CutBody(known[number - 1].body, before), CutBody(body, rows))
+                cut = (
+                    CutBody(known[number - 1].body, before),
+                    CutBody(body, compared.rows),
+                    compared.runs,
+                )
             at_hand = AtHand(known[number - 1].stored, cut)
         return await pack_page(self._database, part_on, body, steady, earlier, at_hand)
 
-    async def _compare(self, walk: Walk, fetched: Fetched) -> tuple[Page, Sequence[bytes]] | None:
-        """What the last published list does not say, and all rows of the page; None: read it whole."""
+    async def _compare(self, walk: Walk, fetched: Fetched) -> _Compared | None:
+        """What the last published list does not say; None: read the page whole."""
         comparison = walk.comparison or await self._begin_comparison(walk)
         split = None if comparison is None else self._source.split(fetched.answer.body)
         if comparison is None or split is None or walk.facts != comparison.facts:
             walk.give_up_comparing()
             return None
         walk.comparison = comparison
-        share = comparison.read(split)
+        share = comparison.read(walk.pages + 1, split)
         page = self._parse_share(walk.question, share)
         if page is None:
             walk.give_up_comparing()
             return None
         await self._check_progress(walk, fetched, page)
-        return page, split.rows
+        return _Compared(page, split.rows, share.runs)
 
     def _parse_share(self, question: Question, share: Share) -> Page | None:
         """What is new in a part of a page; None: something in it needs the whole page."""
@@ -211,7 +224,7 @@ class PageReader:
             )
             for page in known.pages
         ]
-        splits = [self._source.split(body.exact) for body in walk.earlier_bodies]
+        splits = [self._source.split(earlier.body) for earlier in walk.earlier_bodies]
         comparison = compare_with(known, questions, splits)
         if comparison is None or not all(comparison.repeat(number + 1) for number in range(walk.pages)):
             return None

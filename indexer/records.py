@@ -104,7 +104,10 @@ class Price(msgspec.Struct, frozen=True, gc=False):
 
 
 class SplitPage(msgspec.Struct, frozen=True):
-    """A page cut into its rows, each the exact bytes of one element of the list."""
+    """A page cut into its rows, each the exact bytes of one element of the list.
+
+    All pages of a source have bytes there, or all have views of them (`msgspec.Raw`).
+    """
 
     rows: Sequence[bytes]
     before: bytes

@@ -4,8 +4,11 @@ Equal rows are the rule, so they are compared by the block; a row that is not wh
 searched for nearby, because rows appear and go but hardly ever move.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
+
+#: Rows that stand in both lists in the same order: their first places, and how many they are.
+Run = tuple[int, int, int]
 
 #: Rows that are compared together.
 _BLOCK: Final = 64
@@ -14,13 +17,8 @@ _BLOCK: Final = 64
 _WINDOW: Final = 64
 
 
-def find_runs(
-    earlier: Sequence[bytes], rows: Sequence[bytes], start: int = 0
-) -> Iterator[tuple[int, int, int]]:
-    """Runs of rows that stand in both lists in the same order: their first places, and how many they are.
-
-    Of the earlier list only what begins at ``start`` is looked at.
-    """
+def find_runs(earlier: Sequence[bytes], rows: Sequence[bytes], start: int = 0) -> Iterator[Run]:
+    """Runs of equal rows. Of the earlier list only what begins at ``start`` is looked at."""
     at = start
     new_start = new_at = 0
     while new_at < len(rows) and at < len(earlier):
@@ -35,6 +33,14 @@ def find_runs(
         start, new_start = at, new_at
     if at > start:
         yield start, new_start, at - start
+
+
+def cut_runs(runs: Iterable[Run], start: int, end: int) -> Iterator[Run]:
+    """What of these runs stands between two places of the earlier list, counted from the first of them."""
+    for at, new_at, count in runs:
+        first, last = max(at, start), min(at + count, end)
+        if first < last:
+            yield first - start, new_at + first - at, last - first
 
 
 def _count_same(earlier: Sequence[bytes], at: int, block: Sequence[bytes]) -> int:

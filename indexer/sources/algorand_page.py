@@ -105,13 +105,13 @@ _CUT: Final = msgspec.json.Decoder(_CutAnswer)
 
 
 def split_page(body: bytes) -> SplitPage | None:
-    """The rows of a page, each as it stands in the bytes."""
+    """The rows of a page, each as it stands in the bytes: views of them, which equal views only."""
     answer = read_usual(_CUT, body)
     if answer is None:
         return None
     token = msgspec.json.encode(answer.next_token)
     after = b'],"next-token":%b,"round":%d}' % (token, answer.round)
-    return SplitPage(list(map(bytes, answer.asset_holdings)), b'{"asset-holdings":[', after)
+    return SplitPage(answer.asset_holdings, b'{"asset-holdings":[', after)
 
 
 #: The bytes that describe an asset, its reference, and what they say of it.

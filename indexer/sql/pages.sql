@@ -127,10 +127,10 @@ ORDER BY p.crawl_id, p.page_no
 
 -- name: read_earlier
 -- The bodies of all pages of these crawls, looked up crawl by crawl like their pages above.
-SELECT p.crawl_id, p.page_no, p.splice, chain.codecs, chain.lengths, chain.bodies, chain.whole_sha256
+SELECT p.crawl_id, p.page_no, chain.codecs, chain.lengths, chain.bodies, chain.whole_sha256
 FROM unnest(%(part_ons)s::date[], %(crawls)s::bigint[]) AS n (part_on, crawl_id)
 CROSS JOIN LATERAL (
-    SELECT r.part_on, r.crawl_id, r.page_no, r.sha256, r.splice
+    SELECT r.part_on, r.crawl_id, r.page_no, r.sha256
     FROM ledger.raw_page AS r
     WHERE r.part_on = n.part_on AND r.crawl_id = n.crawl_id AND r.kind = 'page'
     ORDER BY r.page_no

@@ -16,6 +16,7 @@ import zstandard
 
 from indexer.errors import BadPage
 from indexer.recognition import KnownPage, Steady
+from indexer.row_runs import Run
 from indexer.store.patches import CutBody, apply_patch, make_patch
 
 _COMPRESSOR: Final = zstandard.ZstdCompressor(level=3)
@@ -73,11 +74,11 @@ def pack_changed(
     sha256: bytes,
     base: "StoredBody | None",
     base_sha256: bytes,
-    cut: tuple[CutBody, CutBody] | None = None,
+    cut: tuple[CutBody, CutBody, Sequence[Run]] | None = None,
 ) -> Body:
     """A page that says something else than the stored ``base``: what is new about it, where that is short.
 
-    ``cut``: the exact bytes of the base and this body with their rows, where both have any.
+    ``cut``: the exact bytes of the base and this body with their rows, where both have any, and equal ones.
     """
     if base is None:
         return pack(body, sha256)

@@ -1,10 +1,12 @@
 """How a page's bytes are kept: what is new in them, where the same page is known from the same month."""
 
+from collections.abc import Sequence
 from datetime import date
 
 import msgspec
 
 from indexer.recognition import KnownPage, Steady
+from indexer.row_runs import Run
 from indexer.store import bodies, pages
 from indexer.store.bodies import Body, StoredBody
 from indexer.store.database import Database
@@ -15,8 +17,8 @@ class AtHand(msgspec.Struct, frozen=True):
     """The earlier body as it is in memory."""
 
     stored: StoredBody
-    #: That body and the new one with their rows, where they were compared.
-    cut: tuple[CutBody, CutBody] | None = None
+    #: That body and the new one with their rows, where they were compared, and which of them are equal.
+    cut: tuple[CutBody, CutBody, Sequence[Run]] | None = None
 
 
 async def pack_page(

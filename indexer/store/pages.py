@@ -255,12 +255,11 @@ async def read_body(connection: Connection, part_on: date, sha256: bytes) -> Sto
 
 
 class EarlierBody(msgspec.Struct, frozen=True):
-    """A page of the last published list: its body as it is stored, and its exact bytes."""
+    """The body of a page of the last published list: the page, but for the number that changes by itself."""
 
     stored: StoredBody
-    #: The stored body unpacked, and the page it is kept for: they differ where that has a splice.
+    #: Unpacked.
     body: bytes
-    exact: bytes
 
 
 async def read_earlier(connection: Connection, lists: Sequence[KnownList]) -> dict[int, list[EarlierBody]]:
@@ -273,9 +272,8 @@ async def read_earlier(connection: Connection, lists: Sequence[KnownList]) -> di
     cursor = await connection.execute(_SQL.read_earlier, bind, binary=True)
     found: dict[int, list[EarlierBody]] = {known.crawl_id: [] for known in lists}
     # In order here: the database would sort all that is in the rows.
-    for crawl_id, _, splice, *chain in sorted(await cursor.fetchall(), key=itemgetter(0, 1)):
+    for crawl_id, _, *chain in sorted(await cursor.fetchall(), key=itemgetter(0, 1)):
         stored = stored_body(*chain)
         assert stored is not None  # no page without its body: a foreign key says so
-        body = stored.unpack()
-        found[crawl_id].append(EarlierBody(stored, body, apply_splice(body, splice)))
+        found[crawl_id].append(EarlierBody(stored, stored.unpack()))
     return found

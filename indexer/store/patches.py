@@ -4,13 +4,13 @@ Where both bodies were cut into rows, finding the places in a page of a thousand
 compressor takes that knows nothing of rows, and reading one back costs a copy.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 import zstandard
 
-from indexer.row_runs import find_runs
+from indexer.row_runs import Run, find_runs
 
 #: What is new is compressed from this many bytes on; its dictionary is what it replaces, behind this many
 #: bytes of the earlier body, which show what a row looks like.
@@ -41,15 +41,19 @@ _DECODER: Final = msgspec.msgpack.Decoder(_Patch)
 _Place = tuple[int, int, int, int]
 
 
-def make_patch(earlier: CutBody, now: CutBody) -> bytes | None:
-    """The patch from one body to the other; None where the rows do not stand in them side by side."""
+def make_patch(earlier: CutBody, now: CutBody, runs: Iterable[Run] | None = None) -> bytes | None:
+    """The patch from one body to the other; None where the rows do not stand in them side by side.
+
+    ``runs``: equal rows of both, where somebody has looked for them already.
+    """
     old, new = _find_rows(earlier), _find_rows(now)
     if old is None or new is None:
         return None
     steps: list[int] = []
     replacing: list[bytes] = []
     at = 0
-    for place in _find_places(earlier, now, old, new):
+    runs = find_runs(earlier.rows, now.rows) if runs is None else runs
+    for place in _find_places(earlier, now, old, new, runs):
         start, end, new_start, new_end = _trim(earlier.body, now.body, *place)
         if start != end or new_start != new_end:
             steps += (start - at, end - start, new_end - new_start)
@@ -101,11 +105,11 @@ def _find_rows(cut: CutBody) -> int | None:
     return start if cut.body.startswith(b",".join(cut.rows), start) else None
 
 
-def _find_places(earlier: CutBody, now: CutBody, old: int, new: int) -> Iterator[_Place]:
+def _find_places(earlier: CutBody, now: CutBody, old: int, new: int, runs: Iterable[Run]) -> Iterator[_Place]:
     """What stands between the runs of equal rows, before the first and after the last: it may differ."""
     old_rows, new_rows = _Places(earlier.rows, old), _Places(now.rows, new)
     old_end = new_end = 0
-    for start, new_start, count in find_runs(earlier.rows, now.rows):
+    for start, new_start, count in runs:
         yield old_end, old_rows.begin(start), new_end, new_rows.begin(new_start)
         old_end, new_end = old_rows.end(start + count), new_rows.end(new_start + count)
     yield old_end, len(earlier.body), new_end, len(now.body)

@@ -139,8 +139,13 @@ def test_what_is_new_and_what_is_gone_make_the_new_list(
     comparison = begin(source, earlier)
 
     fresh = []
-    for asked in now:
-        share = comparison.read(cut(source, asked))
+    for page_no, asked in enumerate(now, 1):
+        split = cut(source, asked)
+        share = comparison.read(page_no, split)
+        if page_no <= len(earlier):
+            known_rows = cut(source, earlier[page_no - 1]).rows
+            for start, new_start, count in share.runs:
+                assert known_rows[start : start + count] == split.rows[new_start : new_start + count]
         page = share.take_fresh(source.parse(question(name, asked), share.body))
         assert page is not None
         full = source.parse(question(name, asked), asked.body)
@@ -168,7 +173,7 @@ def test_an_equal_list_leaves_nothing_to_read(name: str, listing: dict[int, int]
     pages = paged(name, listing, size)
     comparison = begin(source, pages)
 
-    shares = [comparison.read(cut(source, asked)) for asked in pages]
+    shares = [comparison.read(page_no, cut(source, asked)) for page_no, asked in enumerate(pages, 1)]
 
     assert not any(any(share.fresh) for share in shares)
     assert all(len(share.fresh) <= 2 for share in shares)
@@ -184,7 +189,7 @@ def test_rows_in_another_order_are_seen(name: str, listing: dict[int, int], data
     keys = data.draw(st.permutations(sorted(listing)))
     answer, _ = PAGES[name]([ROWS[name](key, listing[key]) for key in keys], None)
     asked = Asked(None, json.dumps(answer).encode())
-    share = begin(source, earlier).read(cut(source, asked))
+    share = begin(source, earlier).read(1, cut(source, asked))
 
     assert refuses(source, asked.body) == refuses(source, share.body) == (keys != sorted(keys))
 
@@ -206,7 +211,7 @@ def test_pages_that_came_again_are_passed_over(name: str) -> None:
     changed = cut(source, pages[1])
 
     assert comparison.repeat(1)
-    share = comparison.read(SplitPage(changed.rows[:2], changed.before, changed.after))
+    share = comparison.read(2, SplitPage(changed.rows[:2], changed.before, changed.after))
     assert not any(share.fresh)
     assert comparison.repeat(3)
     assert [len(share.fresh) for share in comparison.finish()] == [0, 1, 0]
@@ -218,7 +223,7 @@ def test_a_page_that_came_too_late_ends_the_comparison() -> None:
     source = build("algorand", "", {})
     pages = paged("algorand", dict.fromkeys(range(1, 7), 1), 3)
     comparison = begin(source, pages)
-    comparison.read(cut(source, Asked(None, paged("algorand", dict.fromkeys(range(1, 7), 1), 9)[0].body)))
+    comparison.read(1, cut(source, Asked(None, paged("algorand", dict.fromkeys(range(1, 7), 1), 9)[0].body)))
 
     assert not comparison.repeat(2)
     assert not comparison.repeat(3)
@@ -229,11 +234,12 @@ def test_an_unreadable_row_needs_the_whole_page() -> None:
     source = build("algorand", "", {})
     pages = paged("algorand", {1: 1, 2: 1}, 9)
     share = begin(source, pages).read(
+        1,
         SplitPage(
             [*cut(source, pages[0]).rows, b'{"asset-holding":{"asset-id":9}}'],
             b'{"asset-holdings":[',
             b'],"round":1}',
-        )
+        ),
     )
 
     assert share.take_fresh(source.parse(question("algorand", pages[0]), share.body)) is None

@@ -21,7 +21,7 @@ def known(crawl_id: int, size: int = 100) -> KnownList:
 def bodies(crawl_id: int) -> list[EarlierBody]:
     """What is stored of such a list."""
     body = str(crawl_id).encode()
-    return [EarlierBody(StoredBody("none", len(body), body), body, body)]
+    return [EarlierBody(StoredBody("none", len(body), body), body)]
 
 
 class Store:

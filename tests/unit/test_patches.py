@@ -8,7 +8,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.row_runs import find_runs
+from indexer.row_runs import cut_runs, find_runs
 from indexer.store.patches import CutBody, apply_patch, make_patch
 
 #: Few different rows, so that runs, repetitions and moves are common; some longer than a compressor is worth.
@@ -52,6 +52,25 @@ def test_runs_are_equal_in_order_and_never_overlap(kept: list[bytes], data: st.D
         assert count > 0
         assert kept[start : start + count] == changed[new_start : new_start + count]
         end, new_end = start + count, new_start + count
+
+
+@given(kept=lists, added=lists, data=st.data())
+def test_runs_of_a_part_are_those_of_the_whole(
+    kept: list[bytes], added: list[bytes], data: st.DataObject
+) -> None:
+    """A page of a longer list: the patch is made of what stands in that page, counted from its first row."""
+    start = data.draw(st.integers(0, len(kept)))
+    end = data.draw(st.integers(start, len(kept)))
+    kept = [b"row " + row for row in kept]
+    part, changed = kept[start:end], [b"row first", *kept[:end], *added]
+
+    runs = list(cut_runs(find_runs(kept, changed), start, end))
+
+    assert all(part[at : at + n] == changed[new_at : new_at + n] for at, new_at, n in runs)
+    if part:
+        patch = make_patch(cut_body(part), cut_body(changed), runs)
+        assert patch is not None
+        assert apply_patch(cut_body(part).body, patch) == cut_body(changed).body
 
 
 def numbered(count: int) -> list[bytes]:
