@@ -119,14 +119,14 @@ _EDGE: Final = msgspec.json.Decoder(_EdgeRow)
 
 
 def split_page(body: bytes) -> SplitPage | None:
-    """The rows of a page, each as it stands in the bytes."""
+    """The rows of a page, each as it stands in the bytes: views of them, which equal views only."""
     answer = read_usual(_CUT, body)
     if answer is None:
         return None
-    rows, link = list(map(bytes, answer.nfts)), answer.links.next
+    rows, link = answer.nfts, answer.links.next
     if link is None and len(rows) >= FULL_PAGE:
         # Some of its rows would look like a page that ends the list: let them go on where it does.
-        last = read_usual(_EDGE, rows[-1])
+        last = read_usual(_EDGE, bytes(rows[-1]))
         entity = None if last is None else read_entity(last.token_id)
         if last is None or entity is None:
             return None
