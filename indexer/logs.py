@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, MutableMapping
+from functools import lru_cache
 from typing import Any, Final, TextIO
 
 import structlog
@@ -69,8 +70,10 @@ class Redactor:
     def __call__(self, text: str) -> str:
         """``text`` with ``***`` wherever a secret was."""
         text = self.hide_known(text)
-        text = _URL_PASSWORD.sub(rf"\1:{MASK}@", text)
-        return _NAMED_PASSWORD.sub(rf"\1{MASK}", text)
+        # Without these signs there is no password, and nearly all texts are without: there is one for every field.
+        if "://" in text:
+            text = _URL_PASSWORD.sub(rf"\1:{MASK}@", text)
+        return _NAMED_PASSWORD.sub(rf"\1{MASK}", text) if "=" in text else text
 
     def hide_known(self, text: str) -> str:
         """Only the known secrets: safe on finished JSON, whose shape the password rules could break."""
@@ -182,9 +185,12 @@ def _level_number(level: str) -> int:
 def _preparation(redact: Redactor) -> list[structlog.typing.Processor]:
     """What happens to every event, ours or a library's, before it is rendered."""
 
+    # The program's own words come again with every event.
+    clean_key = lru_cache(maxsize=1024)(lambda key: printable(redact(key)))
+
     def clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {
-            printable(redact(str(key))): _clean_value(value, redact, multi_line=key in _MULTI_LINE)
+            clean_key(str(key)): _clean_value(value, redact, multi_line=key in _MULTI_LINE)
             if key not in _STRUCTLOG_OWN
             else value
             for key, value in event.items()

@@ -12,7 +12,8 @@ _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800
 
 def printable(text: str) -> str:
     """``text`` on one line, with every unsafe character written as ``\\xNN`` or ``\\uNNNN``."""
-    return _UNSAFE.sub(_escape, text)
+    # What Python calls printable leaves out all of these and more, and is asked in a twentieth of the time.
+    return text if text.isprintable() else _UNSAFE.sub(_escape, text)
 
 
 def _escape(match: re.Match[str]) -> str:

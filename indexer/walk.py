@@ -190,7 +190,7 @@ class Walker:
         walk.keep_rows(rows, prices, is_last=page.next_cursor is None)
 
     def _tell(self, progress: Progress) -> None:
-        _log.info(
+        _log.debug(
             "page committed",
             source=progress.source,
             address=progress.address,
