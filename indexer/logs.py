@@ -70,7 +70,7 @@ class Redactor:
     def __call__(self, text: str) -> str:
         """``text`` with ``***`` wherever a secret was."""
         text = self.hide_known(text)
-        # Without these signs there is no password, and nearly all texts are without: there is one for every field.
+        # Without these signs there is no password, and of every event each field comes here.
         if "://" in text:
             text = _URL_PASSWORD.sub(rf"\1:{MASK}@", text)
         return _NAMED_PASSWORD.sub(rf"\1{MASK}", text) if "=" in text else text

@@ -142,7 +142,11 @@ class RunningPass:
                     await self._look_for_room()
                     claims = await worker.claim(source, free, self._number)
                     is_empty = len(claims) < free
-                running |= {asyncio.create_task(self._walk(source, claim)) for claim in claims}
+                for claim in claims:
+                    task = asyncio.create_task(self._walk(source, claim))
+                    # One bell for all: to wait for tasks, each of them would be asked every time.
+                    task.add_done_callback(lambda _task: bell.set())
+                    running.add(task)
                 if not running and not await database.steadily(lambda: self._unfinished(source)):
                     return
                 done, running, is_idle = await _wait(running, bell)
@@ -212,11 +216,12 @@ _Walks = set["asyncio.Task[str]"]
 
 async def _wait(running: _Walks, bell: asyncio.Event) -> tuple[_Walks, _Walks, bool]:
     """The walks that ended, soon: others may hand crawls back meanwhile. And whether nothing happened."""
-    if not bell.is_set():
-        ringing = asyncio.create_task(bell.wait())
-        await asyncio.wait({*running, ringing}, timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        ringing.cancel()
-    is_idle = not bell.is_set()
+    try:
+        async with asyncio.timeout(_POLL_SECONDS):
+            await bell.wait()
+        is_idle = False
+    except TimeoutError:
+        is_idle = True
     bell.clear()
     done = {task for task in running if task.done()}
     return done, running - done, is_idle and not done
