@@ -5,6 +5,7 @@ Nothing is decided here but the code: 0 done, 1 internal error, 2 usage, 3 not e
 """
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] in (["run"], ["work"]):
         end_when_told()
     gc.set_threshold(_COLLECTED)
+    # Else pydantic asks every installed package whether it is a plugin, and none is for us.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         return run_command(given)
     except KeyboardInterrupt:
@@ -42,8 +45,6 @@ def open_closed_streams() -> None:
 
     Left closed, the next file or connection that is opened would take their numbers, and what is written.
     """
-    import os
-
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             opened = os.open(os.devnull, os.O_RDWR)
@@ -55,7 +56,6 @@ def open_closed_streams() -> None:
 
 def end_when_told() -> None:
     """Let SIGTERM and SIGINT end the process well: until a daemon works there is nothing to put in order."""
-    import os
     import signal
 
     for number in (signal.SIGTERM, signal.SIGINT):

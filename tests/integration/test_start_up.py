@@ -54,7 +54,8 @@ def _environment(simulator: Simulator, url: str, folder: Path) -> Mapping[str, s
 def test_a_command_loads_what_it_needs(command: list[str], database_url: str, tmp_path: Path) -> None:
     """No library is loaded for what does not happen."""
     program = (
-        "import sys; from indexer.__main__ import main\n"
+        "import importlib.metadata, sys; from indexer.__main__ import main\n"
+        "importlib.metadata.distributions = None  # nobody asks what else is installed\n"
         f"code = main({[*command, '--config', 'indexer.toml']!r})\n"
         f"print(code, [name for name in {_HEAVY!r} if name in sys.modules], file=sys.stderr)"
     )
