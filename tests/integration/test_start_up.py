@@ -4,6 +4,7 @@ Both are counted, not timed: the same on every machine, in every mood. Time is i
 """
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -75,6 +76,27 @@ def test_a_command_loads_what_it_needs(command: list[str], database_url: str, tm
     loaded = done.stderr.splitlines()[-1]
     assert [name for name in _HEAVY if f"'{name}'" in loaded and name not in heavy] == []
     assert loaded.startswith("0 ")
+
+
+@pytest.mark.parametrize(("level", "told"), [("INFO", 0), ("DEBUG", 3)])
+def test_pages_are_told_to_those_who_look_for_mistakes(
+    level: str, told: int, database_url: str, tmp_path: Path
+) -> None:
+    """A crawl is one line; a line for each page is for debugging only."""
+    with Simulator(World.build(5, {"hedera": [220]})) as simulator:
+        done = subprocess.run(
+            [sys.executable, "-m", "indexer", "crawl", "--json", "--config", "indexer.toml"],
+            cwd=tmp_path,
+            env=build_environment(_environment(simulator, database_url, tmp_path))
+            | {"INDEXER_LOG__LEVEL": level},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    events = [json.loads(line)["event"] for line in done.stderr.splitlines() if line.startswith("{")]
+    assert events.count("crawl finished") == 1
+    assert events.count("page committed") == told
 
 
 class _Noting:
