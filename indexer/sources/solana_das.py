@@ -287,7 +287,9 @@ def _read_next(
     limit = _limit(question.facts)
     page = _page_number(place, limit)
     last = next((asset_id for asset_id in reversed(ids) if asset_id is not None), "")
-    if result.get("page", page) not in _possible_numbers(place, limit) or (last and last == place.last):
+    stated = result.get("page", page)
+    is_ours = type(stated) is int and stated in _possible_numbers(place, limit)
+    if not is_ours or (last and last == place.last):
         raise BadPage(f"{_WHAT}: this is not page {page}, the page number was ignored")
     return Cursor(f"page:{page + 1}:{limit}:{last}") if ids or errors else None
 
