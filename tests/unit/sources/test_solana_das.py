@@ -315,7 +315,8 @@ def test_a_page_number_that_is_ignored_is_noticed() -> None:
     second = Question((OWNER,), cursor=Cursor(f"page:2:1000:{IDS[1]}"), facts={"mode": "page"})
 
     assert SOURCE.parse(second, answer([item(IDS[0])], page=2)).next_cursor == f"page:3:1000:{IDS[0]}"
-    others = [answer([item(IDS[0])], page=stated) for stated in (1, "2", 2.0, [], {}, None)]
+    numbers: list[object] = [1, "2", 2.0, [], {}, None]
+    others = [answer([item(IDS[0])], page=stated) for stated in numbers]
     for body in (*others, answer([item(IDS[1])])):
         with pytest.raises(BadPage, match="ignored"):
             SOURCE.parse(second, body)
