@@ -42,6 +42,8 @@ class PackedRows:
         if not rows:
             return
         block = _COMPRESSOR.compress("".join([_line(row) for row in sorted(rows, key=_ASSET)]).encode())
+        # A copy: the compressor's own answer holds on to all the room that it might have needed.
+        block = bytes(memoryview(block))
         self._blocks.append(block)
         self._rows += len(rows)
         self.size += len(block)

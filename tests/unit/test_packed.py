@@ -1,5 +1,6 @@
 """Packed rows are the rows: as lines for the fold, and as the versions of a first list."""
 
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -76,3 +77,22 @@ def test_a_history_begins_with_the_same_versions(listed: list[list[FoldRow]]) ->
     begun = list(versions_of_lines(pack(listed).lines(), 3, times, instant))
 
     assert begun == [line for page in listed for line in first_versions(page, 3, times, instant)]
+
+
+def test_packed_rows_take_the_room_of_their_bytes() -> None:
+    """A million of them are held at once: what holds them must not be larger than they are."""
+    page = [
+        FoldRow(7, 5000 + n % 7, str(n), n, 1, True, 1, 0, None, None, None, '{"metadata":"ipfs"}', None)
+        for n in range(100)
+    ]
+    packed = PackedRows()
+    packed.add(page)
+    tracemalloc.start()
+    try:
+        for _ in range(200):
+            packed.add(page)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < 1.5 * packed.size
