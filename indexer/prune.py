@@ -17,9 +17,6 @@ from indexer.store.prune import Limits, Month
 #: Crawls in one transaction: locks stay short.
 _BATCH: Final = 1_000
 
-#: How old an unchanged crawl is before a daemon folds it.
-_FOLDED_FROM: Final = timedelta(hours=1)
-
 #: Snapshots a daemon looks back over each hour: those of a million watches crawled twice.
 _LATELY: Final = 2_000_000
 
@@ -75,14 +72,42 @@ async def _count_foldable(database: Database) -> int:
     return snapshots
 
 
-async def fold_new(database: Database) -> int:
-    """What a working daemon does now and then: fold what was published lately, without a lock on anybody.
+class Repeats:
+    """Folds what repeats the crawl before it while work goes on, without a lock on anybody.
 
-    The newest crawls stay as they are: somebody may be looking at what they just did.
+    The newest snapshot of a watch stays as it is, and report.crawls tells the same of a folded crawl: nobody
+    who looks at what was just done misses anything. Raises DatabaseUnavailable.
     """
-    async with database.connection() as connection:
-        newest = await runs.read_mark(connection)
-    return await runs.fold_unchanged(database, max(0, newest - _LATELY), _FOLDED_FROM)
+
+    def __init__(self) -> None:
+        self._mark: int | None = None
+        self._folded = 0
+
+    async def look(self, database: Database) -> tuple[int, int]:
+        """The newest snapshot at the last look (at the first: now), and the newest now."""
+
+        async def read() -> int:
+            async with database.connection() as connection:
+                return await runs.read_mark(connection)
+
+        newest = await database.steadily(read)
+        before = newest if self._mark is None else self._mark
+        self._mark = newest
+        return before, newest
+
+    async def fold(self, database: Database) -> None:
+        """Fold what was published since the last look."""
+        before, newest = await self.look(database)
+        if newest > before:
+            # And as many before: what a pass had only just been told of was left alone then.
+            self._folded += await runs.fold_unchanged(database, max(0, 2 * before - newest))
+
+    async def fold_lately(self, database: Database) -> int:
+        """What others published and nobody folded too; returns how many were folded since the last time."""
+        _, newest = await self.look(database)
+        folded = await runs.fold_unchanged(database, max(0, newest - _LATELY))
+        folded, self._folded = folded + self._folded, 0
+        return folded
 
 
 @dataclass(frozen=True, slots=True)

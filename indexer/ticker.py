@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -23,6 +23,7 @@ from indexer.config import Config
 from indexer.crashpoints import reached
 from indexer.jobs import Engine, apply_watchlist
 from indexer.metrics import Metrics
+from indexer.prune import Repeats
 from indexer.reload import Changed, Refused, Reloader, Setup
 from indexer.shift import Shift
 from indexer.standing import Standing
@@ -112,6 +113,8 @@ class Ticker:
     applied: Config | None = None
     #: When it was said last that no tick ends; None: they do.
     told_silence_at: float | None = None
+    #: What this daemon has folded.
+    repeats: Repeats = field(default_factory=Repeats)
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -188,7 +191,8 @@ class Ticker:
 
     async def do_upkeep(self) -> None:
         """Do the upkeep that is due."""
-        await survive("upkeep", do_upkeep(self.follower.engine.database, self.follower.engine.config))
+        engine = self.follower.engine
+        await survive("upkeep", do_upkeep(engine.database, engine.config, self.repeats))
 
     async def _tick(self) -> None:
         follower = self.follower

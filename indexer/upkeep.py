@@ -20,6 +20,7 @@ from indexer import prune
 from indexer.config import Config
 from indexer.durations import format_size
 from indexer.errors import DatabaseError, DatabaseUnavailable
+from indexer.prune import Repeats
 from indexer.store import upkeep
 from indexer.store.database import Connection, Database, first_line
 
@@ -35,19 +36,20 @@ _PATIENCE_SECONDS: Final = 5.0
 _REPEATED_SECONDS: Final = upkeep.SILENCE.total_seconds() / 5
 
 
-async def do_upkeep(database: Database, config: Config) -> None:
-    """Do the tasks that are due."""
+async def do_upkeep(database: Database, config: Config, repeats: Repeats) -> None:
+    """Do the tasks that are due, and fold what was published since the last time."""
     await _do_task(database, _Task("partitions", _HOURLY, _make_partitions))
-    await make_room(database, config)
+    await make_room(database, config, repeats)
     await _do_task(database, _Task("invariants", _DAILY, _check_invariants))
 
 
-async def make_room(database: Database, config: Config) -> None:
+async def make_room(database: Database, config: Config, repeats: Repeats) -> None:
     """Fold, and drop what is older than its retention, where that is due.
 
     A pass asked for by hand ends with it: where cron runs `indexer crawl`, nobody else would.
     """
-    await _do_task(database, _Task("folding", _HOURLY, prune.fold_new))
+    await repeats.fold(database)
+    await _do_task(database, _Task("folding", _HOURLY, repeats.fold_lately))
     keep = config.retention.raw
     if keep is not None:
         await _do_task(database, _Task("retention", _DAILY, lambda database: _prune(database, keep)))

@@ -113,15 +113,18 @@ async def _crawl(
     settings: "Config", entries: Sequence["WatchEntry"], selection: "Selection", as_json: bool
 ) -> Sequence["Outcome"]:
     from indexer import bootstrap, jobs, upkeep
+    from indexer.prune import Repeats
 
     async with bootstrap.engine(settings, entries) as engine:
+        repeats = Repeats()
+        await repeats.look(engine.database)
         guard = upkeep.SpaceGuard(engine.database, upkeep.NoticeBoard(engine.database, "", ()))
         with progress_bar() as on_progress:
             outcomes = await jobs.run_pass(engine, selection, on_progress, lambda: guard.insist(settings))
         print_outcomes(outcomes, as_json)
         # Not before its outcomes are told: folding may take a while. A pass that is whole is not
         # lost to what comes after it either.
-        await upkeep.survive("upkeep", upkeep.make_room(engine.database, settings))
+        await upkeep.survive("upkeep", upkeep.make_room(engine.database, settings, repeats))
         return outcomes
 
 

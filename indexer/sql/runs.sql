@@ -4,7 +4,7 @@ SELECT coalesce(max(snapshot_id), 0) FROM ledger.snapshot
 
 -- name: fold_unchanged
 -- The database folds by itself: nobody else may delete a snapshot, and only what a run gives back.
-SELECT seen, folded FROM ledger.fold_unchanged(%(after)s, %(most)s, clock_timestamp() - %(age)s::interval)
+SELECT seen, folded FROM ledger.fold_unchanged(%(after)s, %(most)s, clock_timestamp())
 
 -- name: find_foldable
 -- The same, only told: how many, and the crawls they came from.

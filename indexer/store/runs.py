@@ -4,7 +4,6 @@ Folding is housekeeping between other work: it takes batches, each in a transact
 where another process is at it.
 """
 
-from datetime import timedelta
 from typing import Final, LiteralString
 
 from psycopg import sql
@@ -28,8 +27,8 @@ async def read_mark(connection: Connection) -> int:
     return int(row[0]) if row else 0
 
 
-async def fold_unchanged(database: Database, after: int = 0, age: timedelta = timedelta(0)) -> int:
-    """Fold what the snapshots after this one made foldable and is this old; returns how many.
+async def fold_unchanged(database: Database, after: int = 0) -> int:
+    """Fold what the snapshots after this one made foldable; returns how many.
 
     Raises DatabaseUnavailable.
     """
@@ -37,16 +36,16 @@ async def fold_unchanged(database: Database, after: int = 0, age: timedelta = ti
     seen: int | None = after
     while seen is not None:
         mark = seen
-        seen, count = await database.steadily(lambda: _fold_batch(database, mark, age))  # noqa: B023  awaited here
+        seen, count = await database.steadily(lambda: _fold_batch(database, mark))  # noqa: B023  awaited here
         folded += count
     if folded:
         await database.steadily(lambda: clear_waste(database))
     return folded
 
 
-async def _fold_batch(database: Database, after: int, age: timedelta) -> tuple[int | None, int]:
+async def _fold_batch(database: Database, after: int) -> tuple[int | None, int]:
     async with database.transaction() as connection:
-        cursor = await connection.execute(_SQL.fold_unchanged, {"after": after, "most": _BATCH, "age": age})
+        cursor = await connection.execute(_SQL.fold_unchanged, {"after": after, "most": _BATCH})
         row = await cursor.fetchone()
     assert row is not None
     return row[0], row[1]

@@ -91,6 +91,19 @@ def test_a_pass_makes_room_as_a_daemon_would(installation: Installation, databas
         assert connection.execute(tasks).fetchall() == done, "before an hour has passed nothing is due"
 
 
+def test_passes_in_a_row_leave_little_behind(installation: Installation, database_url: str) -> None:
+    """What repeats is folded by the passes after it, and every crawl is still told of."""
+    asked = [len(installation.simulator.log) for _ in range(6) if installation.crawl()[0] == 0]
+
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        whole = connection.execute("SELECT count(*) FROM ledger.snapshot").fetchone()
+        told = connection.execute("SELECT count(*), sum(requests) FROM report.crawls").fetchone()
+
+    # The first, the newest, and where a pass followed at once the one before it.
+    assert whole in ((2 * 3,), (3 * 3,))
+    assert told == (6 * 3, asked[-1])
+
+
 def test_a_pass_asks_for_nothing_it_has_no_room_for(installation: Installation) -> None:
     """As a daemon pauses, a command ends, with a sentence; the next one goes on with the same pass."""
     floor = {"INDEXER_RETENTION__MIN_FREE_SPACE": "900000TB"}

@@ -14,6 +14,7 @@ from typing import Final
 
 import psycopg
 
+from indexer.prune import Repeats
 from indexer.simulator.positions import SOURCES
 from indexer.simulator.server import Simulator
 from indexer.simulator.world import World
@@ -85,16 +86,20 @@ def tell_growth(before: Sizes, after: Sizes, crawls: int) -> None:
 
 
 def repeat_small(url: str, folder: Path, source: str, accounts: int, rounds: int) -> None:
-    """Small accounts that never change: what a re-crawl leaves behind, as crawled and folded."""
+    """Small accounts that never change: what a re-crawl leaves behind, and what is left after a prune."""
     sizes = {source: [SMALL[n % len(SMALL)] for n in range(accounts)]}
     with Simulator(World.build(3, sizes), limits=dict.fromkeys(SOURCES, None)) as simulator:
         stage = Stage(simulator, url, folder)
         for _ in range(2):
             stage.crawl()
+        repeats = Repeats()
+        stage.run(lambda engine: repeats.fold(engine.database))
         before = measure(url)
         for _ in range(rounds):
             time.sleep(_PAUSE)
             stage.crawl()
+            # As `indexer crawl` and a daemon do.
+            stage.run(lambda engine: repeats.fold(engine.database))
         crawls = rounds * accounts
         say(f"\n{source}: {crawls} unchanged crawls of {accounts} small accounts")
         tell_growth(before, measure(url), crawls)

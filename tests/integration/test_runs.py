@@ -11,6 +11,7 @@ import pytest
 
 from indexer.cli.raw import unpack
 from indexer.jobs import Engine
+from indexer.prune import Repeats
 from indexer.store import reading, upkeep
 from indexer.store.reading import BodyRow, PageRow, SourceRow
 from indexer.store.upkeep import SourceFigures
@@ -166,6 +167,83 @@ def test_what_is_folded_leaves_no_other_row(stage: Stage) -> None:
     assert stage.value("SELECT count(*) FROM report.snapshots") == 6 * watches
 
 
+_CRAWLS = "SELECT * FROM report.crawls ORDER BY crawl_id"
+
+
+def test_report_crawls_goes_on_listing_what_is_folded(stage: Stage) -> None:
+    """Whom, what, how often, how many requests: only the clock's last digits of its beginning and end go."""
+    hold_still(stage, 3, moves=1)
+    stage.sim.faults.add(Fault("hedera", "status", status=500, times=2))
+    hold_still(stage, 3, moves=1)
+    fold(stage)
+    stage.sim.faults.add(Fault("algorand", "status", status=500, times=2))
+    hold_still(stage, 3, moves=1)
+    before = stage.rows(_CRAWLS)
+    folded = stage.value("SELECT count(DISTINCT crawl_id) FROM ledger.folded_crawl")
+
+    fold(stage)
+
+    after = stage.rows(_CRAWLS)
+    now = {row["crawl_id"] for row in stage.rows("SELECT crawl_id FROM ledger.folded_crawl")}
+    assert len(now) > folded > 0
+    assert {row["requests"] - row["pages"] for row in after if row["crawl_id"] in now} > {0}
+    for was, row in zip(before, after, strict=True):
+        if row["crawl_id"] in now:
+            assert timedelta(0) <= was["created_at"] - row["created_at"] < timedelta(milliseconds=1)
+            assert timedelta(0) <= was["finished_at"] - row["finished_at"] < timedelta(seconds=5)
+            assert row["duration"] == row["finished_at"] - row["created_at"]
+        clocks = ("created_at", "finished_at", "duration") if row["crawl_id"] in now else ()
+        assert {key: row[key] for key in row if key not in clocks} == {
+            key: was[key] for key in was if key not in clocks
+        }
+
+
+def test_runs_of_an_earlier_revision_grow_on(stage: Stage) -> None:
+    """What was not kept of their crawls is NULL, never a guess; of those that join them it is told."""
+    hold_still(stage, 4)
+    fold(stage)
+    tamper(stage, "snapshot_run", "UPDATE ledger.snapshot_run SET queued_lags = NULL")
+    old = [row["crawl_id"] for row in stage.rows("SELECT crawl_id FROM ledger.folded_crawl")]
+    hold_still(stage, 3)
+    fold(stage)
+
+    rows = stage.rows(
+        "SELECT * FROM report.crawls WHERE crawl_id IN (SELECT crawl_id FROM ledger.folded_crawl)"
+    )
+
+    assert stage.value("SELECT count(*) FROM ledger.snapshot_run") == stage.value(
+        "SELECT count(*) FROM ledger.watch"
+    )
+    for row in rows:
+        assert (row["created_at"] is None) == (row["duration"] is None) == (row["crawl_id"] in old)
+    assert 0 < len(old) < len(rows)
+
+
+def test_repeats_are_folded_while_work_goes_on(stage: Stage) -> None:
+    """Whoever looks now and then folds what came since, and what a pass was still being told of before."""
+    hold_still(stage, 2)
+    repeats = Repeats()
+    watches = stage.value("SELECT count(*) FROM ledger.watch")
+    stage.run(lambda engine: repeats.look(engine.database))
+    for _ in range(3):
+        hold_still(stage, 1)
+        finish_passes(stage)
+        stage.run(lambda engine: repeats.fold(engine.database))
+        assert stage.value("SELECT count(*) FROM ledger.snapshot") == 2 * watches
+    hold_still(stage, 1)
+    stage.execute("UPDATE ledger.crawl_pass SET finished_at = clock_timestamp()")
+    stage.run(lambda engine: repeats.fold(engine.database))
+    busy = stage.value("SELECT count(*) FROM ledger.snapshot")
+    hold_still(stage, 1)
+    finish_passes(stage)
+    stage.run(lambda engine: repeats.fold(engine.database))
+
+    assert busy == 3 * watches
+    assert stage.value("SELECT count(*) FROM ledger.snapshot") == 2 * watches
+    assert stage.run(lambda engine: repeats.fold_lately(engine.database)) == 5 * watches
+    assert stage.run(lambda engine: repeats.fold_lately(engine.database)) == 0
+
+
 def test_a_folded_crawl_still_says_whom_it_was_about(stage: Stage) -> None:
     """The heading of its bytes is the same before and after."""
 
@@ -256,6 +334,9 @@ def test_a_pass_that_waits_keeps_its_crawls(stage: Stage) -> None:
         "UPDATE ledger.snapshot_run SET instants[1] = instants[1] + interval '1 second'",
         "UPDATE ledger.snapshot_run SET heights[1] = 7",
         "UPDATE ledger.snapshot_run SET crawls = crawls[2:]",
+        "UPDATE ledger.snapshot_run SET queued_lags[1] = queued_lags[1] + 1",
+        "UPDATE ledger.snapshot_run SET attempts = array_fill(2, ARRAY[cardinality(instants)])",
+        "UPDATE ledger.snapshot_run SET retries = array_fill(1, ARRAY[cardinality(instants)])",
     ],
 )
 def test_runs_are_history(stage: Stage, statement: str) -> None:

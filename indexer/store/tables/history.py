@@ -149,6 +149,11 @@ snapshot_run: Final = Table(
     Column("first_lags", _LAGS, nullable=False, comment="Microseconds from each first page to its instant."),
     Column("last_lags", _LAGS, nullable=False, comment="Microseconds from each last page to its instant."),
     Column("heights", _NUMBERS, comment="Chain height of each; NULL: never stated."),
+    Column(
+        "queued_lags", _LAGS, comment="Milliseconds from queueing each crawl to its instant; NULL: not kept."
+    ),
+    Column("attempts", _LAGS, comment="How often each crawl was claimed; NULL: once each."),
+    Column("retries", _LAGS, comment="Requests of each crawl that gave no page; NULL: none."),
     CheckConstraint("first_at = instants[1]", name="begins_with_its_first"),
     CheckConstraint("last_at = instants[cardinality(instants)]", name="ends_with_its_last"),
     CheckConstraint("cardinality(instants) BETWEEN 1 AND 30", name="fits_a_page"),
@@ -157,6 +162,12 @@ snapshot_run: Final = Table(
         " cardinality(first_lags), cardinality(last_lags),"
         " coalesce(cardinality(heights), cardinality(instants))])",
         name="lists_are_equally_long",
+    ),
+    CheckConstraint(
+        "cardinality(instants) = ALL (ARRAY[coalesce(cardinality(queued_lags), cardinality(instants)),"
+        " coalesce(cardinality(attempts), cardinality(instants)),"
+        " coalesce(cardinality(retries), cardinality(instants))])",
+        name="more_lists_are_equally_long",
     ),
     CheckConstraint("fresh_for > interval '0'", name="fresh_for_a_while"),
     CheckConstraint("octet_length(splice_head) = 8", name="splice_head_has_8_bytes"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from indexer import bootstrap
 from indexer.jobs import Engine
+from indexer.prune import Repeats
 from indexer.store import upkeep
 from indexer.upkeep import NoticeBoard, SpaceGuard, do_upkeep
 from tests.integration.engine.conftest import OpenStage
@@ -21,7 +22,7 @@ def test_each_task_is_done_once_however_many_processes_run(open_stage: OpenStage
 
     async def twice(engine: Engine) -> None:
         async with bootstrap.engine(stage.config()) as other:
-            await asyncio.gather(*(do_upkeep(one.database, one.config) for one in (engine, other)))
+            await asyncio.gather(*(do_upkeep(one.database, one.config, Repeats()) for one in (engine, other)))
 
     stage.run(twice)
     first = stage.rows("SELECT task, begun_at FROM ledger.upkeep ORDER BY task")
@@ -44,7 +45,7 @@ def test_partitions_are_made_months_ahead(open_stage: OpenStage) -> None:
     month = stage.value("SELECT to_char(now() + interval '2 months', 'YYYYMM')")
     stage.execute(f"DROP TABLE ledger.raw_page_{month}, ledger.raw_body_{month} CASCADE")
 
-    stage.run(lambda engine: do_upkeep(engine.database, engine.config))
+    stage.run(lambda engine: do_upkeep(engine.database, engine.config, Repeats()))
 
     done = {row["task"]: row["found"] for row in stage.rows(TASKS)}
     assert done == {"folding": 0, "invariants": 0, "partitions": 2}
@@ -56,9 +57,9 @@ def test_raw_pages_are_dropped_by_the_month_after_their_retention(open_stage: Op
     stage.execute("SELECT ledger.ensure_raw_partitions('2025-01-01', 2)")
     old = "SELECT count(*) FROM pg_class WHERE relname ~ '^raw_(page|body)_2025(01|02)$'"
 
-    stage.run(lambda engine: do_upkeep(engine.database, engine.config))
+    stage.run(lambda engine: do_upkeep(engine.database, engine.config, Repeats()))
     kept = stage.value(old)
-    stage.run(lambda engine: do_upkeep(engine.database, engine.config), RETENTION__RAW="90d")
+    stage.run(lambda engine: do_upkeep(engine.database, engine.config, Repeats()), RETENTION__RAW="90d")
 
     assert (kept, stage.value(old)) == (4, 0)
 
@@ -69,12 +70,12 @@ def test_broken_rules_are_found_and_told(open_stage: OpenStage) -> None:
     stage.crawl()
     stage.execute("UPDATE ledger.crawl SET pages = pages + 1")
 
-    stage.run(lambda engine: do_upkeep(engine.database, engine.config))
+    stage.run(lambda engine: do_upkeep(engine.database, engine.config, Repeats()))
     told = stage.rows(NOTICES)
     found = stage.value("SELECT found FROM ledger.upkeep WHERE task = 'invariants'")
     stage.execute("UPDATE ledger.crawl SET pages = pages - 1")
     stage.execute("UPDATE ledger.upkeep SET begun_at = begun_at - interval '2 days'")
-    stage.run(lambda engine: do_upkeep(engine.database, engine.config))
+    stage.run(lambda engine: do_upkeep(engine.database, engine.config, Repeats()))
 
     assert [row["kind"] for row in told] == ["invariants"]
     assert "page_missing" in told[0]["message"]
@@ -127,7 +128,7 @@ def test_a_notice_lasts_as_long_as_its_process(open_stage: OpenStage) -> None:
 
     seen = stage.run(live)
     kept = len(stage.rows(NOTICES))
-    stage.run(lambda engine: do_upkeep(engine.database, engine.config))
+    stage.run(lambda engine: do_upkeep(engine.database, engine.config, Repeats()))
 
     assert seen == [["too little"], [], ["too little"], []]
     assert (kept, stage.rows(NOTICES)) == (1, [])

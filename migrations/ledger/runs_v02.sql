@@ -1,0 +1,50 @@
+-- What the crawls of a run told of themselves. Most are alike: claimed once, a request for each page.
+ALTER TABLE ledger.snapshot_run
+    ADD COLUMN queued_lags integer[],
+    ADD COLUMN attempts integer[],
+    ADD COLUMN retries integer[],
+    ADD CONSTRAINT more_lists_are_equally_long CHECK (
+        cardinality(instants) = ALL (ARRAY[coalesce(cardinality(queued_lags), cardinality(instants)),
+            coalesce(cardinality(attempts), cardinality(instants)),
+            coalesce(cardinality(retries), cardinality(instants))])
+    );
+
+COMMENT ON COLUMN ledger.snapshot_run.queued_lags IS 'Milliseconds from queueing each crawl to its instant; NULL: not kept.';
+COMMENT ON COLUMN ledger.snapshot_run.attempts IS 'How often each crawl was claimed; NULL: once each.';
+COMMENT ON COLUMN ledger.snapshot_run.retries IS 'Requests of each crawl that gave no page; NULL: none.';
+
+CREATE TRIGGER snapshot_run_keeps_its_crawls BEFORE UPDATE ON ledger.snapshot_run
+    FOR EACH ROW WHEN (
+        (coalesce(OLD.queued_lags, array_fill(NULL::integer, ARRAY[cardinality(OLD.instants)])),
+         coalesce(OLD.attempts, array_fill(1, ARRAY[cardinality(OLD.instants)])),
+         coalesce(OLD.retries, array_fill(0, ARRAY[cardinality(OLD.instants)])))
+        IS DISTINCT FROM
+        (coalesce(NEW.queued_lags[1:cardinality(OLD.instants)],
+                  array_fill(NULL::integer, ARRAY[cardinality(OLD.instants)])),
+         coalesce(NEW.attempts[1:cardinality(OLD.instants)], array_fill(1, ARRAY[cardinality(OLD.instants)])),
+         coalesce(NEW.retries[1:cardinality(OLD.instants)], array_fill(0, ARRAY[cardinality(OLD.instants)])))
+    )
+    EXECUTE FUNCTION ledger.refuse_change();
+
+-- The crawls of all runs. They answered as the one they repeat: its watches, its pages, its rows.
+CREATE VIEW ledger.folded_crawl AS
+SELECT e.crawl_id, c.source_id, s.network, c.scope,
+       max(e.snapshot_at) AS finished_at,
+       min(e.snapshot_at - e.queued_lag * interval '1 millisecond') AS created_at,
+       max(e.snapshot_at - e.first_lag * interval '1 microsecond') AS first_page_at,
+       max(e.snapshot_at - e.last_lag * interval '1 microsecond') AS last_page_at,
+       max(coalesce(e.attempts, 1)) AS attempts, c.pages, c.pages + max(coalesce(e.retries, 0)) AS requests, c.listed,
+       array_agg(a.address ORDER BY m.place, a.address) AS addresses,
+       jsonb_object_agg(a.address, 'unchanged') AS verdicts
+FROM ledger.snapshot_run AS r
+JOIN ledger.snapshot AS h ON h.snapshot_id = r.head_id
+JOIN ledger.crawl AS c ON c.crawl_id = h.crawl_id
+JOIN ledger.source AS s ON s.source_id = c.source_id
+JOIN ledger.crawl_watch AS m ON m.crawl_id = c.crawl_id AND m.watch_id = r.watch_id
+JOIN ledger.watch AS w ON w.watch_id = r.watch_id
+JOIN ledger.address AS a ON a.address_id = w.address_id
+CROSS JOIN LATERAL unnest(r.instants, r.crawls, r.first_lags, r.last_lags, r.queued_lags, r.attempts, r.retries)
+    AS e (snapshot_at, crawl_id, first_lag, last_lag, queued_lag, attempts, retries)
+GROUP BY e.crawl_id, c.crawl_id, s.network;
+
+COMMENT ON VIEW ledger.folded_crawl IS 'The crawls of all runs whose pages can still be given back.';
