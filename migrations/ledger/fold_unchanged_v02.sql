@@ -7,7 +7,6 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_catalog, pg_temp 
 DECLARE
     chosen bigint[];
     of_crawls bigint[];
-    n record;
 BEGIN
     folded := 0;
     SELECT max(f.snapshot_id) INTO seen
@@ -41,8 +40,31 @@ BEGIN
     IF chosen IS NULL THEN
         RETURN;
     END IF;
-    FOR n IN
-        SELECT o.watch_id, o.head_id, o.fresh_for, o.part, (array_agg(o.splice_head) FILTER (WHERE o.splice_head IS NOT NULL))[1] AS splice_head,
+    WITH listed AS MATERIALIZED (
+        SELECT s.snapshot_id, s.watch_id, s.crawl_id, s.snapshot_at,
+               (extract(epoch FROM s.snapshot_at - s.first_page_at) * 1000000)::integer AS first_lag,
+               (extract(epoch FROM s.snapshot_at - s.last_page_at) * 1000000)::integer AS last_lag,
+               -- Never later than it was queued. A month of milliseconds is more than an integer holds.
+               CASE WHEN s.snapshot_at - c.created_at < interval '20 days' THEN
+                   ceil(extract(epoch FROM s.snapshot_at - c.created_at) * 1000)::integer END AS queued_lag,
+               c.attempts, c.requests - c.pages AS retries,
+               s.height_from AS height, h.snapshot_id AS head_id, substring(p.splice FROM 1 FOR 8) AS splice_head,
+               extract(epoch FROM s.fresh_until - s.snapshot_at)::float8 * interval '1 second' AS fresh_for,
+               (row_number() OVER (PARTITION BY s.watch_id, h.snapshot_id ORDER BY s.snapshot_at) - 1) / 30 AS part
+        FROM ledger.snapshot AS s
+        JOIN ledger.crawl AS c ON c.crawl_id = s.crawl_id
+        JOIN ledger.raw_page AS p
+            ON p.part_on = c.part_on AND p.crawl_id = c.crawl_id AND p.kind = 'page' AND p.page_no = 1
+        CROSS JOIN LATERAL (
+            SELECT x.snapshot_id FROM ledger.snapshot AS x
+            WHERE x.watch_id = s.watch_id AND x.state = 'published' AND x.snapshot_at < s.snapshot_at
+              AND x.snapshot_id <> ALL (chosen)
+            ORDER BY x.snapshot_at DESC LIMIT 1
+        ) AS h
+        WHERE s.snapshot_id = ANY (chosen)
+    ), n AS MATERIALIZED (
+        SELECT o.watch_id, o.head_id, o.fresh_for, o.part,
+               (array_agg(o.splice_head) FILTER (WHERE o.splice_head IS NOT NULL))[1] AS splice_head,
                array_agg(o.snapshot_at::timestamptz ORDER BY o.snapshot_at) AS instants,
                array_agg(o.snapshot_id ORDER BY o.snapshot_at) AS snapshots,
                array_agg(o.crawl_id ORDER BY o.snapshot_at) AS crawls,
@@ -52,32 +74,10 @@ BEGIN
                array_agg(o.queued_lag ORDER BY o.snapshot_at) AS queued_lags,
                CASE WHEN bool_or(o.attempts <> 1) THEN array_agg(o.attempts ORDER BY o.snapshot_at) END AS attempts,
                CASE WHEN bool_or(o.retries <> 0) THEN array_agg(o.retries ORDER BY o.snapshot_at) END AS retries
-        FROM (
-            SELECT s.snapshot_id, s.watch_id, s.crawl_id, s.snapshot_at,
-                   (extract(epoch FROM s.snapshot_at - s.first_page_at) * 1000000)::integer AS first_lag,
-                   (extract(epoch FROM s.snapshot_at - s.last_page_at) * 1000000)::integer AS last_lag,
-                   -- Never later than it was queued. A month of milliseconds is more than an integer holds.
-                   CASE WHEN s.snapshot_at - c.created_at < interval '20 days' THEN
-                       ceil(extract(epoch FROM s.snapshot_at - c.created_at) * 1000)::integer END AS queued_lag,
-                   c.attempts, c.requests - c.pages AS retries,
-                   s.height_from AS height, h.snapshot_id AS head_id, substring(p.splice FROM 1 FOR 8) AS splice_head,
-                   extract(epoch FROM s.fresh_until - s.snapshot_at)::float8 * interval '1 second' AS fresh_for,
-                   (row_number() OVER (PARTITION BY s.watch_id, h.snapshot_id ORDER BY s.snapshot_at) - 1) / 30 AS part
-            FROM ledger.snapshot AS s
-            JOIN ledger.crawl AS c ON c.crawl_id = s.crawl_id
-            JOIN ledger.raw_page AS p
-                ON p.part_on = c.part_on AND p.crawl_id = c.crawl_id AND p.kind = 'page' AND p.page_no = 1
-            CROSS JOIN LATERAL (
-                SELECT x.snapshot_id FROM ledger.snapshot AS x
-                WHERE x.watch_id = s.watch_id AND x.state = 'published' AND x.snapshot_at < s.snapshot_at
-                  AND x.snapshot_id <> ALL (chosen)
-                ORDER BY x.snapshot_at DESC LIMIT 1
-            ) AS h
-            WHERE s.snapshot_id = ANY (chosen)
-        ) AS o
+        FROM listed AS o
         GROUP BY o.watch_id, o.head_id, o.fresh_for, o.part
-        ORDER BY o.watch_id, min(o.snapshot_at)
-    LOOP
+    ), grown AS (
+        -- Only the latest run of a watch grows, and only by what comes first after it.
         UPDATE ledger.snapshot_run AS r
         SET last_at = n.instants[cardinality(n.instants)], splice_head = coalesce(r.splice_head, n.splice_head),
             instants = r.instants || n.instants, snapshots = r.snapshots || n.snapshots,
@@ -94,19 +94,23 @@ BEGIN
             retries = CASE WHEN coalesce(r.retries, n.retries) IS NOT NULL THEN
                 coalesce(r.retries, array_fill(0, ARRAY[cardinality(r.instants)]))
                 || coalesce(n.retries, array_fill(0, ARRAY[cardinality(n.instants)])) END
-        WHERE r.watch_id = n.watch_id AND r.head_id = n.head_id AND r.fresh_for = n.fresh_for
-          AND r.first_at = (SELECT max(l.first_at) FROM ledger.snapshot_run AS l WHERE l.watch_id = n.watch_id)
-          AND cardinality(r.instants) + cardinality(n.instants) <= 30;
-        IF NOT FOUND THEN
-            INSERT INTO ledger.snapshot_run
-                (watch_id, first_at, last_at, head_id, fresh_for, splice_head, instants, snapshots, crawls,
-                 first_lags, last_lags, heights, queued_lags, attempts, retries)
-            VALUES
-                (n.watch_id, n.instants[1], n.instants[cardinality(n.instants)], n.head_id, n.fresh_for,
-                 n.splice_head, n.instants, n.snapshots, n.crawls, n.first_lags, n.last_lags, n.heights, n.queued_lags,
-                 n.attempts, n.retries);
-        END IF;
-    END LOOP;
+        FROM n
+        CROSS JOIN LATERAL (
+            SELECT l.first_at, l.head_id, l.fresh_for, cardinality(l.instants) AS entries FROM ledger.snapshot_run AS l
+            WHERE l.watch_id = n.watch_id ORDER BY l.first_at DESC LIMIT 1
+        ) AS latest
+        WHERE n.part = 0 AND latest.head_id = n.head_id AND latest.fresh_for = n.fresh_for
+          AND latest.entries + cardinality(n.instants) <= 30
+          AND r.watch_id = n.watch_id AND r.first_at = latest.first_at
+        RETURNING n.watch_id, n.head_id, n.fresh_for
+    )
+    INSERT INTO ledger.snapshot_run
+        (watch_id, first_at, last_at, head_id, fresh_for, splice_head, instants, snapshots, crawls, first_lags,
+         last_lags, heights, queued_lags, attempts, retries)
+    SELECT n.watch_id, n.instants[1], n.instants[cardinality(n.instants)], n.head_id, n.fresh_for, n.splice_head,
+           n.instants, n.snapshots, n.crawls, n.first_lags, n.last_lags, n.heights, n.queued_lags, n.attempts, n.retries
+    FROM n
+    WHERE n.part > 0 OR (n.watch_id, n.head_id, n.fresh_for) NOT IN (SELECT g.watch_id, g.head_id, g.fresh_for FROM grown AS g);
     -- Refused for every snapshot that its run does not give back exactly.
     DELETE FROM ledger.snapshot AS s WHERE s.snapshot_id = ANY (chosen);
     GET DIAGNOSTICS folded = ROW_COUNT;

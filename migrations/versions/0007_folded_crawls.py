@@ -46,6 +46,12 @@ def downgrade() -> None:
     )
     assert found is not None
     _run(found[0].replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
+    op.execute("DROP TRIGGER snapshot_stays ON ledger.snapshot")
+    op.execute("DROP FUNCTION ledger.require_runs()")
+    op.execute(
+        "CREATE TRIGGER snapshot_stays BEFORE DELETE ON ledger.snapshot"
+        " FOR EACH ROW EXECUTE FUNCTION ledger.refuse_forgetting()"
+    )
     op.execute("DROP TRIGGER snapshot_run_keeps_its_crawls ON ledger.snapshot_run")
     for column in ("queued_lags", "attempts", "retries"):
         op.execute(f"ALTER TABLE ledger.snapshot_run DROP COLUMN {column}")

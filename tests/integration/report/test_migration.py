@@ -65,6 +65,9 @@ def test_an_ordinary_owner_can_run_it(world: World, database_url: str) -> None:
             administrator.execute(
                 f"GRANT ALL ON SCHEMA ledger TO {owner}; GRANT ALL ON ALL TABLES IN SCHEMA ledger TO {owner};"
                 f" ALTER TABLE ledger.snapshot OWNER TO {owner};"
+                f" ALTER TABLE ledger.snapshot_run OWNER TO {owner};"
+                " ALTER FUNCTION ledger.fold_unchanged(bigint, integer, timestamptz)"
+                f" OWNER TO {owner};"
                 f" ALTER TABLE ledger.asset_detail OWNER TO {owner}".encode()
             )
             separator = "&" if "?" in database_url else "?"
