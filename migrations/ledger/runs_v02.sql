@@ -26,26 +26,30 @@ CREATE TRIGGER snapshot_run_keeps_its_crawls BEFORE UPDATE ON ledger.snapshot_ru
     )
     EXECUTE FUNCTION ledger.refuse_change();
 
--- The crawls of all runs. They answered as the one they repeat: its watches, its pages, its rows.
+-- The crawls of all runs. They answered as the one they repeat: its watches, its pages, its rows. All watches of a
+-- crawl are folded together, so the run of the first one tells of all; nothing is grouped, rows are told as they come.
 CREATE VIEW ledger.folded_crawl AS
-SELECT e.crawl_id, c.source_id, s.network, c.scope,
-       max(e.snapshot_at) AS finished_at,
-       min(e.snapshot_at - e.queued_lag * interval '1 millisecond') AS created_at,
-       max(e.snapshot_at - e.first_lag * interval '1 microsecond') AS first_page_at,
-       max(e.snapshot_at - e.last_lag * interval '1 microsecond') AS last_page_at,
-       max(coalesce(e.attempts, 1)) AS attempts, c.pages, c.pages + max(coalesce(e.retries, 0)) AS requests, c.listed,
-       array_agg(a.address ORDER BY m.place, a.address) AS addresses,
-       jsonb_object_agg(a.address, 'unchanged') AS verdicts
+SELECT e.crawl_id, c.source_id, s.network, c.scope, e.snapshot_at AS finished_at,
+       e.snapshot_at - e.queued_lag * interval '1 millisecond' AS created_at,
+       e.snapshot_at - e.first_lag * interval '1 microsecond' AS first_page_at,
+       e.snapshot_at - e.last_lag * interval '1 microsecond' AS last_page_at,
+       coalesce(e.attempts, 1) AS attempts, c.pages, c.pages + coalesce(e.retries, 0) AS requests, c.listed,
+       x.addresses, x.verdicts
 FROM ledger.snapshot_run AS r
 JOIN ledger.snapshot AS h ON h.snapshot_id = r.head_id
 JOIN ledger.crawl AS c ON c.crawl_id = h.crawl_id
 JOIN ledger.source AS s ON s.source_id = c.source_id
-JOIN ledger.crawl_watch AS m ON m.crawl_id = c.crawl_id AND m.watch_id = r.watch_id
-JOIN ledger.watch AS w ON w.watch_id = r.watch_id
-JOIN ledger.address AS a ON a.address_id = w.address_id
+JOIN ledger.crawl_watch AS m ON m.crawl_id = c.crawl_id AND m.watch_id = r.watch_id AND m.place = 0
+CROSS JOIN LATERAL (
+    SELECT array_agg(a.address ORDER BY o.place, a.address) AS addresses,
+           jsonb_object_agg(a.address, 'unchanged') AS verdicts
+    FROM ledger.crawl_watch AS o
+    JOIN ledger.watch AS w ON w.watch_id = o.watch_id
+    JOIN ledger.address AS a ON a.address_id = w.address_id
+    WHERE o.crawl_id = c.crawl_id
+) AS x
 CROSS JOIN LATERAL unnest(r.instants, r.crawls, r.first_lags, r.last_lags, r.queued_lags, r.attempts, r.retries)
-    AS e (snapshot_at, crawl_id, first_lag, last_lag, queued_lag, attempts, retries)
-GROUP BY e.crawl_id, c.crawl_id, s.network;
+    AS e (snapshot_at, crawl_id, first_lag, last_lag, queued_lag, attempts, retries);
 
 COMMENT ON VIEW ledger.folded_crawl IS 'The crawls of all runs whose pages can still be given back.';
 
