@@ -83,31 +83,33 @@ class Repeats:
         self._mark: int | None = None
         self._folded = 0
 
-    async def look(self, database: Database) -> tuple[int, int]:
-        """The newest snapshot at the last look (at the first: now), and the newest now."""
-
-        async def read() -> int:
-            async with database.connection() as connection:
-                return await runs.read_mark(connection)
-
-        newest = await database.steadily(read)
-        before = newest if self._mark is None else self._mark
-        self._mark = newest
-        return before, newest
+    async def begin(self, database: Database) -> None:
+        """From here on: what is published now is another one's to fold."""
+        self._mark = await _read_mark(database)
 
     async def fold(self, database: Database) -> None:
-        """Fold what was published since the last look."""
-        before, newest = await self.look(database)
-        if newest > before:
+        """Fold what was published since the last time; the first time, begin."""
+        newest = await _read_mark(database)
+        if self._mark is not None and newest > self._mark:
             # And as many before: what a pass had only just been told of was left alone then.
-            self._folded += await runs.fold_unchanged(database, max(0, 2 * before - newest))
+            self._folded += await runs.fold_unchanged(database, max(0, 2 * self._mark - newest))
+        self._mark = newest
 
     async def fold_lately(self, database: Database) -> int:
         """What others published and nobody folded too; returns how many were folded since the last time."""
-        _, newest = await self.look(database)
+        newest = await _read_mark(database)
         folded = await runs.fold_unchanged(database, max(0, newest - _LATELY))
         folded, self._folded = folded + self._folded, 0
+        self._mark = newest
         return folded
+
+
+async def _read_mark(database: Database) -> int:
+    async def read() -> int:
+        async with database.connection() as connection:
+            return await runs.read_mark(connection)
+
+    return await database.steadily(read)
 
 
 @dataclass(frozen=True, slots=True)

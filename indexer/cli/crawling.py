@@ -28,6 +28,9 @@ NOT_PUBLISHED_OUTCOMES: Final = frozenset({"failed", "quarantined", "abandoned"}
 #: More outcomes than this are counted; only those that need a person are listed.
 _MOST_LISTED: Final = 200
 
+#: Outcomes of which folding takes so long that a person wonders.
+_MANY: Final = 10_000
+
 _STYLES: Final = {
     "published": "green",
     "unchanged": "green",
@@ -117,13 +120,15 @@ async def _crawl(
 
     async with bootstrap.engine(settings, entries) as engine:
         repeats = Repeats()
-        await repeats.look(engine.database)
+        await repeats.begin(engine.database)
         guard = upkeep.SpaceGuard(engine.database, upkeep.NoticeBoard(engine.database, "", ()))
         with progress_bar() as on_progress:
             outcomes = await jobs.run_pass(engine, selection, on_progress, lambda: guard.insist(settings))
         print_outcomes(outcomes, as_json)
         # Not before its outcomes are told: folding may take a while. A pass that is whole is not
         # lost to what comes after it either.
+        if len(outcomes) > _MANY:
+            note("Folding what repeats the crawls before it. Ctrl-C leaves that to the next pass.")
         await upkeep.survive("upkeep", upkeep.make_room(engine.database, settings, repeats))
         return outcomes
 

@@ -224,7 +224,7 @@ def test_repeats_are_folded_while_work_goes_on(stage: Stage) -> None:
     hold_still(stage, 2)
     repeats = Repeats()
     watches = stage.value("SELECT count(*) FROM ledger.watch")
-    stage.run(lambda engine: repeats.look(engine.database))
+    stage.run(lambda engine: repeats.begin(engine.database))
     for _ in range(3):
         hold_still(stage, 1)
         finish_passes(stage)
