@@ -33,7 +33,9 @@ SELECT e.crawl_id, c.source_id, s.network, c.scope, e.snapshot_at AS finished_at
        e.snapshot_at - e.queued_lag * interval '1 millisecond' AS created_at,
        e.snapshot_at - e.first_lag * interval '1 microsecond' AS first_page_at,
        e.snapshot_at - e.last_lag * interval '1 microsecond' AS last_page_at,
-       coalesce(e.attempts, 1) AS attempts, c.pages, c.pages + coalesce(e.retries, 0) AS requests, c.listed,
+       -- Where one of them was not kept, none was.
+       CASE WHEN e.queued_lag IS NOT NULL THEN coalesce(e.attempts, 1) END AS attempts, c.pages,
+       CASE WHEN e.queued_lag IS NOT NULL THEN c.pages + coalesce(e.retries, 0) END AS requests, c.listed,
        x.addresses, x.verdicts
 FROM ledger.snapshot_run AS r
 JOIN ledger.snapshot AS h ON h.snapshot_id = r.head_id

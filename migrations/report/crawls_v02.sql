@@ -53,6 +53,8 @@ SELECT
     f.verdicts
 FROM ledger.folded_crawl f;
 
-COMMENT ON VIEW report.crawls IS 'Every crawl that was not pruned. One that repeats the one before it to the byte is kept as a part of a run soon after the next: of such a one created_at is known to the millisecond (of those folded before revision 0007 not at all), and finished_at is the instant of its snapshot.';
+COMMENT ON VIEW report.crawls IS 'Every crawl that was not pruned. One that repeats the one before it to the byte is kept as a part of a run soon after the next: of such a one created_at is known to the millisecond, and finished_at is the instant of its snapshot. Of those that became a part of a run before revision 0007, created_at, attempts and requests were not kept.';
 COMMENT ON COLUMN report.crawls.created_at IS 'When it was queued; NULL: not kept.';
 COMMENT ON COLUMN report.crawls.duration IS 'From queueing to its end, waiting included; NULL: it has not ended, or when it was queued was not kept.';
+COMMENT ON COLUMN report.crawls.attempts IS 'How often a worker took it up; NULL: not kept.';
+COMMENT ON COLUMN report.crawls.requests IS 'HTTP requests sent, retries too; NULL: not kept.';
