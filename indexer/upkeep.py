@@ -39,8 +39,10 @@ _REPEATED_SECONDS: Final = upkeep.SILENCE.total_seconds() / 5
 async def do_upkeep(database: Database, config: Config, repeats: Repeats) -> None:
     """Do the tasks that are due, and fold what was published since the last time."""
     await _do_task(database, _Task("partitions", _HOURLY, _make_partitions))
-    await _do_task(database, _Task("invariants", _DAILY, _check_invariants))
     await make_room(database, config, repeats)
+    await _do_task(database, _Task("invariants", _DAILY, _check_invariants))
+    # Last: what fails every minute must not keep the others from being done.
+    await repeats.fold(database)
 
 
 async def make_room(database: Database, config: Config, repeats: Repeats) -> None:
@@ -52,8 +54,6 @@ async def make_room(database: Database, config: Config, repeats: Repeats) -> Non
     keep = config.retention.raw
     if keep is not None:
         await _do_task(database, _Task("retention", _DAILY, lambda database: _prune(database, keep)))
-    # Last: what fails every minute must not keep the others from being done.
-    await repeats.fold(database)
 
 
 async def survive(name: str, work: Coroutine[object, object, None]) -> str:

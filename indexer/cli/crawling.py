@@ -17,7 +17,8 @@ from indexer.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.config import Config
-    from indexer.jobs import Plan, Progress, Selection
+    from indexer.jobs import Engine, Plan, Progress, Selection
+    from indexer.prune import Repeats
     from indexer.sources.base import Source
     from indexer.store.passes import Outcome
     from indexer.watchlist import WatchEntry
@@ -125,12 +126,21 @@ async def _crawl(
         with progress_bar() as on_progress:
             outcomes = await jobs.run_pass(engine, selection, on_progress, lambda: guard.insist(settings))
         print_outcomes(outcomes, as_json)
-        # Not before its outcomes are told: folding may take a while. A pass that is whole is not
-        # lost to what comes after it either.
+        # Not before its outcomes are told: it may take a while. A pass that is whole is not lost to what
+        # comes after it either.
+        await upkeep.survive("upkeep", _make_room(engine, repeats, outcomes))
+        return outcomes
+
+
+async def _make_room(engine: "Engine", repeats: "Repeats", outcomes: Sequence["Outcome"]) -> None:
+    from indexer import upkeep
+
+    await upkeep.make_room(engine.database, engine.config, repeats)
+    # Where everything changed, the little there is to fold is left to the next pass.
+    if any(outcome.outcome == "unchanged" for outcome in outcomes):
         if len(outcomes) > _MANY:
             note("Folding what repeats the crawls before it. Ctrl-C leaves that to the next pass.")
-        await upkeep.survive("upkeep", upkeep.make_room(engine.database, settings, repeats))
-        return outcomes
+        await repeats.fold(engine.database)
 
 
 @contextmanager

@@ -104,6 +104,27 @@ def test_passes_in_a_row_leave_little_behind(installation: Installation, databas
     assert told == (6 * 3, asked[-1])
 
 
+def test_a_pass_in_which_all_changed_leaves_folding_to_the_next(
+    installation: Installation, database_url: str
+) -> None:
+    """Nobody waits for what is of little use: the next pass adds a crawl, and the last repeat goes."""
+    whole = []
+    long_ago = (
+        "UPDATE ledger.crawl_pass SET started_at = started_at - interval '1 hour',"
+        " touched_at = touched_at - interval '1 hour', finished_at = finished_at - interval '1 hour'"
+    )
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for step in range(5):
+            if step == 3:
+                assert installation.simulator.world.churn(1.0, step) > 0
+            code, outcomes = installation.crawl("--source", "hedera")
+            assert (code, outcomes[0]["outcome"]) == (0, "published" if step in (0, 3) else "unchanged")
+            connection.execute(long_ago)
+            whole.append(connection.execute("SELECT count(*) FROM ledger.snapshot").fetchone())
+
+    assert whole == [(1,), (2,), (2,), (3,), (3,)]
+
+
 def test_a_pass_asks_for_nothing_it_has_no_room_for(installation: Installation) -> None:
     """As a daemon pauses, a command ends, with a sentence; the next one goes on with the same pass."""
     floor = {"INDEXER_RETENTION__MIN_FREE_SPACE": "900000TB"}
