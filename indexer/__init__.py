@@ -8,6 +8,7 @@ The map, from the outside in; imports only go down::
     shift, due, reload, upkeep     what the daemon does: work, make due crawls, follow files, keep house
     jobs, running_pass what a pass of `indexer crawl` does; review, verify, replay, prune, export beside it
     adoption           a history that was built again takes the place of the live one
+    unwatching         what is taken off the watchlist ends, in portions
     worker             one process that claims crawls: leases, heartbeat, clients
     crawl, walk        the loop: ask, fetch, read, commit; and the reaction to every failure
     page_reader        what a page says: recognised, compared, or parsed whole

@@ -20,7 +20,7 @@ from indexer.cancelling import end_tasks
 from indexer.crashpoints import reached
 from indexer.errors import BadPage, PublishTooSlow, WalkMoved
 from indexer.lists import FinishedCrawl, NeedsWholeList
-from indexer.publish import publish
+from indexer.publish import GIVEN_UP_SECONDS, publish
 from indexer.records import Asset
 from indexer.store import assets, crawls, pages
 from indexer.store.assets import AssetBook, Described
@@ -30,9 +30,6 @@ from indexer.store.pages import Advanced, RawPage
 
 #: Pages in one transaction at most. 16 to 64 measured alike; fewer keeps the locks short.
 BATCH: Final = 32
-
-#: A publish that takes longer is given up. Others wait for it.
-_LONGEST_PUBLISH_SECONDS: Final = 600
 
 #: Fewer pages than this wait for those that are being read at this moment, until the event loop has had
 #: nothing to do for so many turns; and for a transaction that is running, unless it takes longer than usual.
@@ -82,7 +79,14 @@ class Committer:
         self._running: dict[asyncio.Task[None], float] = {}
         self._learning = asyncio.Lock()
         self._wishes: list[_Wish] = []
-        self.book = AssetBook()
+        self._book, self._life = AssetBook(), database.life
+
+    @property
+    def book(self) -> AssetBook:
+        """What is remembered of assets; nothing in a new life of the database."""
+        if self._life != self._database.life:
+            self._book, self._life = AssetBook(), self._database.life
+        return self._book
 
     async def learn_assets(self, network: str, refs: set[str], known: Sequence[Asset]) -> Mapping[str, int]:
         """Number these assets and keep what is said about them, in a short transaction of its own."""
@@ -107,14 +111,15 @@ class Committer:
         for network in {wish.network for wish in batch}:
             wishes = [wish for wish in batch if wish.network == network]
             refs = set[str]().union(*(wish.refs for wish in wishes))
-            known = self.book.numbers(network, refs)
             told = {ref: entry for wish in wishes for ref, entry in wish.news.items()}
-            news = self.book.still_news(network, told)
             async with self._database.transaction() as connection:
+                # Not before: this may be the first session of another life.
+                book = self.book
+                known, news = book.numbers(network, refs), book.still_news(network, told)
                 learned = await assets.number(connection, network, refs - known.keys())
                 every = assets.Numbered({**known, **learned.found}, learned.inserted)
                 digests = await assets.describe(connection, news, every)
-            self.book.remember(network, learned.all, digests)
+            book.remember(network, learned.all, digests)
             numbers = every.all
             for wish in wishes:
                 wish.numbers = numbers
@@ -197,6 +202,9 @@ class Committer:
     async def _write(self, batch: Sequence[Work]) -> list[WatchVerdict]:
         async with self._database.publishing() as connection:
             reached("commit_begun")
+            for work in batch:
+                if work.finished is not None:
+                    work.finished.forget_numbers_of_other_lives(self._database.life)
             advanced = await pages.append(connection, [work.page for work in batch], self._lease)
             reached("page_written")
             for work in batch:
@@ -223,7 +231,7 @@ async def _check_window(connection: Connection, work: Work, advanced: Advanced) 
 
 def _allow_longer(work: Work, slow: PublishTooSlow) -> bool:
     """Let a list that takes so long name a later instant. False: nothing takes as long as that."""
-    if work.finished is None or slow.seconds > _LONGEST_PUBLISH_SECONDS:
+    if work.finished is None or slow.seconds > GIVEN_UP_SECONDS:
         return False
     work.finished.lead = timedelta(seconds=slow.seconds)
     return True

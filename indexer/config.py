@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote
 
 from pydantic import SecretStr
 
@@ -219,10 +219,20 @@ def secret_values(config: Config) -> list[str]:
 
 
 def _passwords_in(url: str) -> set[str]:
-    parts = urlsplit(url)
-    user_information = parts.netloc.rpartition("@")[0]
-    query = {value for key, value in parse_qsl(parts.query) if "pass" in key}
-    return {user_information.partition(":")[2], *query}
+    _scheme, user, rest = _split_user(url)
+    query = {value for key, value in parse_qsl(rest.partition("?")[2]) if "pass" in key.lower()}
+    return {user.partition(":")[2], *query}
+
+
+def _split_user(url: str) -> tuple[str, str, str]:
+    """Scheme, user with password, and the rest as libpq tells them apart: the first @ before a slash ends it.
+
+    Not as other URLs: a question mark or a # before it belongs to the password.
+    https://github.com/postgres/postgres/blob/REL_18_STABLE/src/interfaces/libpq/fe-connect.c
+    """
+    scheme, slashes, rest = url.partition("://")
+    user, at, tail = rest.partition("@")
+    return (scheme + slashes, user, at + tail) if at and "/" not in user else (scheme + slashes, "", rest)
 
 
 def show(config: Config) -> str:
@@ -286,12 +296,14 @@ def _mask_url(url: SecretStr | None) -> str:
     """The URL without its password, wherever libpq allows one."""
     if url is None:
         return ""
-    parts = urlsplit(url.get_secret_value())
-    user, at, host = parts.netloc.rpartition("@")
+    scheme, user, rest = _split_user(url.get_secret_value())
     name, colon, _ = user.partition(":")
-    query = re.sub(r"([^&=]*pass[^&=]*)=[^&]*", r"\1=***", parts.query, flags=re.IGNORECASE)
-    netloc = f"{name}{colon}{'***' if colon else ''}{at}{host}"
-    return parts._replace(netloc=netloc, query=query, fragment="").geturl()
+    place, mark, query = rest.partition("?")
+    options = [option.partition("=") for option in query.split("&")]
+    told = "&".join(
+        key + equals + ("***" if "pass" in unquote(key).lower() else value) for key, equals, value in options
+    )
+    return f"{scheme}{name}{colon}{'***' if colon else ''}{place}{mark}{told}"
 
 
 def _quote(text: str) -> str:

@@ -20,6 +20,7 @@ POINTS: Final = (
     "migration_written",
     "files_reloaded",
     "watchlist_written",
+    "watches_removed",
     "partitions_made",
     "pass_prepared",
     "claimed",

@@ -73,8 +73,11 @@ class Crawler:
         except IndexerError as error:
             log.warning("crawl stopped", error=str(error), kind=type(error).__name__)
             return await self._react(held, error, exchange)
+        addresses = {watch: address for address, watch in held.covered.items()}
         for verdict in verdicts:
-            log.info("crawl finished", watch=verdict.watch_id, verdict=verdict.verdict, error=verdict.error)
+            watch = verdict.watch_id
+            log = log.bind(address=addresses.get(watch, held.addresses[0]))
+            log.info("crawl finished", watch=watch, verdict=verdict.verdict, error=verdict.error)
         return "published"
 
     async def _react(self, held: Claim, error: IndexerError, exchange: Exchange) -> Outcome:

@@ -108,6 +108,8 @@ async def opened(listener: socket.socket, answers: Answers) -> AsyncIterator[Non
         http="h11",
         server_header=False,
         limit_concurrency=_MOST_CALLERS,
+        # Without file descriptors left, asyncio logs a traceback for each of these, every second.
+        backlog=_MOST_CALLERS,
         timeout_keep_alive=5,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )

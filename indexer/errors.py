@@ -53,7 +53,7 @@ class ClockWentBack(IndexerError):
 
 
 class PublishTooSlow(IndexerError):
-    """A publish took so long that answers given meanwhile would change. Nothing was written."""
+    """A publish or a removal took so long that answers given meanwhile would change. Nothing was written."""
 
     def __init__(self, message: str, seconds: float) -> None:
         super().__init__(message)

@@ -102,10 +102,20 @@ def require_room(folder: Path, *, replaces: bool) -> None:
         raise UsageError(f"{folder} is no folder: name one that an export can be written into.")
     if not any(folder.iterdir()):
         return
-    if not (folder / SUMMARY).is_file():
+    if not _is_export(folder):
         raise UsageError(f"{folder} holds other files: name a folder that is empty or not there.")
     if not replaces:
         raise UsageError(f"{folder} holds an export: add --replace to put a new one in its place.")
+
+
+def _is_export(folder: Path) -> bool:
+    """Whether an export is in it and nothing else: all of it may go."""
+    try:
+        told = json.loads((folder / SUMMARY).read_bytes())
+        files = {SUMMARY, *(table["file"] for table in told["tables"])}
+    except (OSError, ValueError, TypeError, LookupError):
+        return False
+    return all(entry.name in files and entry.is_file() for entry in folder.iterdir())
 
 
 @contextmanager
@@ -125,6 +135,9 @@ def _prepared(folder: Path) -> Iterator[Path]:
 
 def _put(new: Path, place: Path, old: Path) -> None:
     if place.exists():
+        # It took a while to write the new one: what somebody put here meanwhile stays.
+        if any(place.iterdir()) and not _is_export(place):
+            raise UsageError(f"{place} holds other files now: name a folder that is empty or not there.")
         # Never both gone: whoever is killed between the two finds the earlier one under its other name.
         place.rename(old)
     new.rename(place)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from indexer.records import Holding, Page, Price, Unreadable
+from indexer.records import Facts, Holding, Page, Price, Unreadable
 
 #: Rows of a crawl that are kept as they are. Of more, they are packed, or read again from its raw pages.
 ROWS_IN_MEMORY: Final = 10_000
@@ -60,8 +60,19 @@ class ListSummary(msgspec.Struct):
     repeated: bytes | None = None
     #: Names of facts that make it a list with rows left out, where they are known: see `Page.lacks`.
     lacks: frozenset[str] = frozenset()
+    #: The same of pages that do not show it, and the facts that pages told: see `Page.may_lack`.
+    may_lack: frozenset[str] = frozenset()
+    told: frozenset[str] = frozenset()
     #: Sum of the SHA-256 of every item as it was stated.
     total: int = 0
+
+    def lacks_rows(self, facts: Facts) -> bool:
+        """Whether rows are left out, by what is known."""
+        return not self.lacks.isdisjoint(facts)
+
+    def may_hide(self, facts: Facts) -> bool:
+        """Whether rows may be left out, and nothing in the list shows it."""
+        return not (self.may_lack - self.told).isdisjoint(facts)
 
     @property
     def digest(self) -> bytes:
@@ -107,9 +118,11 @@ class Fold:
         self, page_no: int, page: Page, assets: Mapping[str, int]
     ) -> tuple[list[FoldRow], list[FoldPrice]]:
         """The rows and prices of the next page. ``assets`` numbers every asset the page names."""
-        if page.lacks:
+        if page.lacks or page.may_lack or page.facts:
             for summary in self.summaries.values():
                 summary.lacks |= page.lacks
+                summary.may_lack |= page.may_lack
+                summary.told |= page.facts.keys()
         rows = self._holding_rows(page_no, page.holdings, assets)
         rows.extend(self._unreadable_rows(page_no, page.unreadable, assets))
         return rows, list(self._prices(page_no, page.prices, assets))

@@ -16,9 +16,10 @@ from indexer.errors import UsageError
 from indexer.running_pass import Engine, Progress, RunningPass
 from indexer.sources.base import Source
 from indexer.store import pages, passes, watching
-from indexer.store.database import Database
+from indexer.store.database import PATIENCE_SECONDS, Database
 from indexer.store.passes import Outcome, Selected
-from indexer.store.watching import WantedSource, WatchlistChange
+from indexer.store.watching import Unwanted, WantedSource, WatchlistChange
+from indexer.unwatching import unwatch
 from indexer.watchlist import WatchEntry
 
 _log = structlog.get_logger()
@@ -45,8 +46,22 @@ class Plan:
 
 async def apply_watchlist(
     database: Database, config: Config, sources: Mapping[str, Source], entries: Sequence[WatchEntry]
-) -> WatchlistChange:
-    """Make the watched set what the files say. An empty set is refused before it gets here."""
+) -> None:
+    """Make the watched set what the files say. An empty set is refused before it gets here.
+
+    What fails half-way is done when it is applied again. Raises PublishTooSlow, DatabaseUnavailable.
+    """
+    await unwatch(database, await write_watchlist(database, config, sources, entries))
+
+
+async def write_watchlist(
+    database: Database,
+    config: Config,
+    sources: Mapping[str, Source],
+    entries: Sequence[WatchEntry],
+    patience: float = PATIENCE_SECONDS,
+) -> Sequence[Unwanted]:
+    """Watch all that the files say. Returns what is watched beyond that: it still has to end."""
     wanted_sources = [
         WantedSource(name, source.network, _origin(config, name)) for name, source in sources.items()
     ]
@@ -57,12 +72,11 @@ async def apply_watchlist(
             reached("watchlist_written")
             return change
 
-    change = await database.steadily(write)
-    for word in ("added", "removed", "changed"):
-        named = getattr(change, word)
+    change = await database.steadily(write, patience)
+    for word, named in (("added", change.added), ("changed", change.changed)):
         if named.count:
             _log.info(f"watches {word}", count=named.count, watches=str(named))
-    return change
+    return change.unwanted
 
 
 def _origin(config: Config, source: str) -> str | None:
@@ -191,4 +205,14 @@ async def plan_pass(engine: Engine, selection: Selection) -> tuple[Plan, ...]:
     return tuple(plans.values())
 
 
-__all__ = ["Engine", "Outcome", "Plan", "Progress", "Selection", "apply_watchlist", "plan_pass", "run_pass"]
+__all__ = [
+    "Engine",
+    "Outcome",
+    "Plan",
+    "Progress",
+    "Selection",
+    "apply_watchlist",
+    "plan_pass",
+    "run_pass",
+    "write_watchlist",
+]

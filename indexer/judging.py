@@ -8,6 +8,7 @@ from indexer.lists import FoldedList, NeedsWholeList
 from indexer.store import history
 from indexer.store.database import Connection
 from indexer.store.history import Measured
+from indexer.store.statements import Statements
 from indexer.verdict import Evidence, Place, Verdict, Witness, is_outage, judge, may_be_strange
 
 #: A node that lags so few blocks behind may just be slower than the one before: it is asked again when it can
@@ -36,6 +37,7 @@ async def judge_lists(connection: Connection, lists: Sequence[FoldedList], force
             item.verdict = Verdict("publish", witness_becomes="released")
         else:
             item.verdict = judge(evidence, item.crawl.config.guard)
+    await find_hiding(connection, lists)
     # What a surprising list misses is found in the fold, and what its pages list.
     surprising = [
         item
@@ -44,6 +46,27 @@ async def judge_lists(connection: Connection, lists: Sequence[FoldedList], force
     ]
     if surprising:
         raise NeedsWholeList([item.advanced.crawl_id for item in surprising])
+
+
+async def find_hiding(
+    connection: Connection, lists: Sequence[FoldedList], sql: Statements = history.LIVE
+) -> None:
+    """Note which measured lists may leave out what they miss. ``sql``: the same on other tables (replay).
+
+    One that confirms a surprising list, or that a person released, is believed all the same.
+    """
+    suspects = {
+        item.known.watch_id: item
+        for item in lists
+        if item.measured is not None
+        and item.measured.missing
+        and item.delta is None
+        and item.verdict.witness_becomes not in ("confirmed", "released")
+        and item.summary.may_hide(item.crawl.facts)
+    }
+    read_at = {watch: item.advanced.last_page_at for watch, item in suspects.items()}
+    for watch in await history.find_hidden(connection, read_at, sql) if suspects else ():
+        suspects[watch].hides = True
 
 
 def _begin_again(lists: Sequence[FoldedList]) -> None:

@@ -95,6 +95,14 @@ class FinishedCrawl(msgspec.Struct):
     delta: Delta | None = None
     #: How far ahead of the clock its instant is named: publishing takes that long, as was seen.
     lead: timedelta = timedelta(0)
+    #: The life of the database in which its walk began.
+    life: int = 0
+
+    def forget_numbers_of_other_lives(self, life: int) -> None:
+        """The same numbers may be other assets' now: then its pages are read again."""
+        if life != self.life:
+            self.rows = self.packed = self.delta = None
+            self.prices = []
 
 
 class FoldedList(msgspec.Struct):
@@ -112,6 +120,8 @@ class FoldedList(msgspec.Struct):
     first_rows: Sequence[FoldRow] | PackedRows | None = None
     #: What is new and gone, instead of rows in the fold.
     delta: Delta | None = None
+    #: It may leave rows out, and misses such as would be: see `Page.may_lack`.
+    hides: bool = False
 
     @property
     def same_as_before(self) -> bool:
@@ -146,8 +156,8 @@ class FoldedList(msgspec.Struct):
     @property
     def proves(self) -> bool:
         """Whether what is not listed is missing: every row is there, has a name, and was seen once."""
-        lacks_rows = not self.summary.lacks.isdisjoint(self.crawl.facts)
-        return self.summary.unkeyed == 0 and not lacks_rows and not self._falls_short
+        hides = self.hides or self.summary.lacks_rows(self.crawl.facts)
+        return self.summary.unkeyed == 0 and not hides and not self._falls_short
 
     @property
     def proves_absence(self) -> bool:
@@ -220,7 +230,7 @@ def _repeated(
     if crawl.repeats_crawl is None:
         return None
     mine = [known[watch] for watch in crawl.covered.values() if watch in known]
-    if any(item.crawl_id != crawl.repeats_crawl for item in mine):
+    if any(item.crawl_id != crawl.repeats_crawl or not item.proved_before for item in mine):
         return None
     lists = _lists(
         crawl, advanced, known, {item.watch_id: ListSummary(repeated=item.digest) for item in mine}

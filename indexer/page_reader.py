@@ -68,6 +68,8 @@ class Walk(msgspec.Struct):
     page_times: dict[int, datetime] = msgspec.field(default_factory=dict)
     #: Facts that are not stored with the crawl yet.
     facts_are_new: bool = True
+    #: The life of the database in which it began.
+    life: int = 0
 
     @property
     def question(self) -> Question:

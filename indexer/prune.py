@@ -4,7 +4,8 @@ History is not touched (the database would refuse it); how far replay and `index
 a prune takes away.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import partial
 from typing import Final
@@ -35,6 +36,8 @@ class Pruned:
     passes: int
     #: Snapshots that were folded into runs, with the crawls and pages they came from.
     folded: int = 0
+    #: Unfinished crawls that keep months past the retention, by source.
+    held_back: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
@@ -52,7 +55,8 @@ async def prune(database: Database, keep: timedelta, *, dry_run: bool) -> Pruned
     passes = await database.steadily(lambda: _delete_passes(database, limits))
     if folded or crawls:
         await database.steadily(lambda: runs.give_space_back(database))
-    return Pruned(limits.kept_from, dropped.months, dropped.pages, dropped.bodies, crawls, passes, folded)
+    raw, held_back = (dropped.months, dropped.pages, dropped.bodies), limits.held_back
+    return Pruned(limits.kept_from, *raw, crawls, passes, folded, held_back)
 
 
 async def fold(database: Database, *, dry_run: bool) -> int:
@@ -121,6 +125,14 @@ class _Raw:
     bodies: int
 
 
+def advise_held_back(source: str, crawls: int) -> str:
+    """What to do about crawls that nobody goes on with."""
+    return (
+        f"Raw pages past retention.raw stay for unfinished crawls of {source} ({crawls}): let it be crawled"
+        " again (enabled, with its base_url and its key), or take its addresses off the watchlist."
+    )
+
+
 async def _drop_months(database: Database, keep: timedelta) -> tuple[Limits, _Raw]:
     """One month after the other: years of them at once take more locks than a server has."""
     limits, months = await database.steadily(lambda: _list_months(database, keep))
@@ -183,4 +195,5 @@ async def _tell(database: Database, keep: timedelta) -> Pruned:
             ended += found
         crawls = set(ended).difference(folded)
         passes = await store.count_passes(connection, limits, [*crawls, *folded])
-    return Pruned(limits.kept_from, months, pages, bodies, len(crawls), passes, snapshots)
+    raw, held_back = (months, pages, bodies), limits.held_back
+    return Pruned(limits.kept_from, *raw, len(crawls), passes, snapshots, held_back)

@@ -6,6 +6,7 @@ Everything happens inside the transaction of the connection that is passed in. R
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
+from typing import Final
 
 import psycopg
 
@@ -24,6 +25,9 @@ from indexer.store.pages import Advanced
 #: From the instant of a publish to its commit. `report.settled_until` promises it: later, and answers that
 #: were given meanwhile would change.
 LONGEST = timedelta(seconds=30)
+
+#: A publish that takes longer is given up. Others wait for it.
+GIVEN_UP_SECONDS: Final = 600
 
 
 async def publish(
@@ -99,15 +103,20 @@ async def _merge(connection: Connection, lists: Sequence[FoldedList], changing: 
         )
     if resolved:
         await history.drop_testimony(connection, [item.known.witness or 0 for item in resolved])
-    await _await_instant(connection, instant, lead)
+    await end_in_time(connection, instant, lead)
 
 
-async def _await_instant(connection: Connection, instant: datetime, lead: timedelta) -> None:
-    """Let the instant come, if it was ahead of the clock; refuse to commit long after it."""
+async def end_in_time(
+    connection: Connection, instant: datetime, lead: timedelta, what: str = "publishing"
+) -> None:
+    """Let the instant come, if it was ahead of the clock; refuse to commit long after it.
+
+    The last statement of a publish, and of a removal. Raises PublishTooSlow.
+    """
     age = await instants.measure_age(connection, instant)
     if age > LONGEST:
         seconds = (lead + age).total_seconds()
-        raise PublishTooSlow(f"publishing took {seconds:.0f} s and was rolled back", seconds)
+        raise PublishTooSlow(f"{what} took {seconds:.0f} s and was rolled back", seconds)
     if lead:
         await instants.await_instant(connection, instant)
 

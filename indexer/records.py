@@ -143,3 +143,5 @@ class Page(msgspec.Struct, frozen=True):
     moved: bool = False
     #: Names of facts. Where one is known, this answer leaves rows out, so that its list proves no absence.
     lacks: frozenset[str] = frozenset()
+    #: The same of an answer that does not show whether it does: unless a page of the list tells the fact.
+    may_lack: frozenset[str] = frozenset()

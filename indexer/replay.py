@@ -16,6 +16,7 @@ from indexer.adoption import Adopted, LeftAlone, adopt, learn_assets, require_ow
 from indexer.config import Config
 from indexer.errors import BadPage
 from indexer.folding import named_assets
+from indexer.judging import find_hiding
 from indexer.lists import FinishedCrawl, FoldedList, read_again
 from indexer.publish import believe, to_snapshot
 from indexer.records import Page
@@ -148,7 +149,7 @@ class _Replayer:
             async with self._database.publisher() as connection:
                 story = await self._read_story(connection)
                 await self._run(connection, story)
-                if not self._report.found or (await self._read_story(connection)).since == story.since:
+                if not self._report.found or story.is_kept_by(await self._read_story(connection)):
                     return self._report
 
     async def run_and_adopt(self) -> Report:
@@ -160,7 +161,7 @@ class _Replayer:
                 if not self._report.found:
                     return self._report
                 if not self._is_whole:
-                    if (await self._read_story(connection)).since == story.since:
+                    if story.is_kept_by(await self._read_story(connection)):
                         return self._leave_alone("some of its pages cannot be read")
                 elif self._unknown:
                     self._learns = True
@@ -263,9 +264,11 @@ class _Replayer:
         """Do what was decided then, and see whether the list is the one it was decided about."""
         if judged.state == "published":
             item.verdict = Verdict("publish", witness_becomes="confirmed" if judged.witness else None)
+            await find_hiding(connection, [item], store.HISTORY)
             await history.merge(connection, [believe(item)], judged.judged_at, doubts=True, sql=store.HISTORY)
         else:
             item.verdict = Verdict("quarantine", judged.reason or "")
+            await find_hiding(connection, [item], store.HISTORY)
             if judged.resolution != "repeated":
                 await history.insert_testimony(
                     connection, [(judged.snapshot_id, item.known.watch_id)], store.HISTORY

@@ -54,6 +54,7 @@ async def reject(database: Database, snapshot_id: int) -> str:
 
 
 async def _unresolved(connection: Connection, snapshot_id: int) -> Quarantined:
+    await review.lock(connection, snapshot_id)
     found = await review.read(connection, snapshot_id)
     if found is None:
         raise UsageError(f"There is no snapshot {snapshot_id}: `indexer status` lists what is quarantined.")

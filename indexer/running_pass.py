@@ -1,6 +1,7 @@
 """One pass at work in this process: claim and walk until nothing of any source is left to wait for."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from indexer.cancelling import end_tasks
 from indexer.config import Config
 from indexer.crawl import REFUSED_PAUSE
 from indexer.crawl import Progress as PageSeen
-from indexer.errors import IndexerError, LeaseLost
+from indexer.errors import DatabaseUnavailable, IndexerError, LeaseLost
 from indexer.sources.base import Source
 from indexer.store import crawls, passes, watching
 from indexer.store.database import Database
@@ -107,7 +108,9 @@ class RunningPass:
         """Tell how far the pass is, and others that it lives."""
         while True:
             started = time.monotonic()
-            await self._count()
+            # Walks may be waiting for their API meanwhile: the pass goes on, and others must see it live.
+            with contextlib.suppress(DatabaseUnavailable):
+                await self._count()
             took = time.monotonic() - started
             await asyncio.sleep(min(max(_COUNT_SECONDS, took / _COUNT_SHARE), _LONGEST_COUNT_SECONDS))
 

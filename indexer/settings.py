@@ -4,6 +4,7 @@ Validation only. Values are read strictly: text counts as a number only where it
 environment, which has nothing else. No message repeats a value.
 """
 
+import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from indexer.durations import read_cron, read_duration, read_positive_duration, read_size
 
 _HOST_AND_PORT: Final = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+_HOST_PART: Final = r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?"
 
 
 class EnvironmentText(str):
@@ -145,6 +147,18 @@ def _read_folder(value: str) -> str:
         raise ValueError("starts with ~ and a user whose home is not known") from None
 
 
+def _check_place(parts: SplitResult) -> None:
+    """A host that names one, and a port that one can listen on."""
+    host = parts.hostname or ""
+    if ":" in host:
+        ipaddress.IPv6Address(host)
+    elif not re.fullmatch(rf"{_HOST_PART}(\.{_HOST_PART})*\.?", host):
+        raise ValueError("has a host that cannot be one")
+    # Also raises where it is above 65535.
+    if parts.port == 0:
+        raise ValueError("has a port that is not 1 to 65535")
+
+
 def _check_base_url(value: str) -> str:
     """Scheme, host, port and path prefix only: whatever else is in a URL is a secret or a mistake."""
     if not value:
@@ -155,6 +169,7 @@ def _check_base_url(value: str) -> str:
         raise ValueError("must not contain a user, a query or a fragment: keys belong in the environment")
     if parts.scheme not in {"http", "https"} or not re.fullmatch(_HOST_AND_PORT, parts.netloc):
         raise ValueError(refusal)
+    _check_place(parts)
     if not re.fullmatch(r"(/[A-Za-z0-9._~%:+-]+)*/?", parts.path):
         raise ValueError("has a path prefix that is not letters, digits and ._~%:+- between single slashes")
     if re.search(

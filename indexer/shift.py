@@ -5,7 +5,7 @@ rings. Other processes may do the same on the same database.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -52,8 +52,8 @@ class Shift:
         self._may_claim = may_claim
         self._lanes: dict[str, Lanes] = {}
         self._trials: set[str] = set()
-        #: Sources we were seen to have no key for.
-        self._keyless: set[str] = set()
+        #: Sources we were seen to have no key for, or not to know.
+        self._left_alone: set[str] = set()
         #: Small writes beside the walks.
         self._errands: set[asyncio.Task[None]] = set()
         self._taking: asyncio.Task[list[Claim]] | None = None
@@ -130,11 +130,16 @@ class Shift:
         await self._claim(lanes, lanes.count_free())
 
     def _may_ask(self, source: str) -> bool:
-        """Without its key a source is left to others: asking would get it paused for everybody."""
-        missing = missing_secrets(source, self._engine.config)
-        if missing and source not in self._keyless:
+        """Without its key a source is left to others: asking would get it paused for everybody. So is one
+        that only a newer program on the same database knows.
+        """
+        if source not in self._engine.config.sources:
+            missing: Sequence[str] = ["the source: a newer program knows it"]
+        else:
+            missing = missing_secrets(source, self._engine.config)
+        if missing and source not in self._left_alone:
             _log.warning("crawls are left to others", source=source, missing=", ".join(missing))
-        (self._keyless.add if missing else self._keyless.discard)(source)
+        (self._left_alone.add if missing else self._left_alone.discard)(source)
         return not missing and is_crawled(self._engine.config, source)
 
     async def _try_once(self, lanes: Lanes) -> None:

@@ -7,7 +7,7 @@ by a second process changes nothing. Processes that only work follow their files
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -21,12 +21,13 @@ from indexer import bootstrap, due
 from indexer.cancelling import end_tasks
 from indexer.config import Config
 from indexer.crashpoints import reached
-from indexer.jobs import Engine, apply_watchlist
+from indexer.jobs import Engine, write_watchlist
 from indexer.metrics import Metrics
 from indexer.prune import Repeats
 from indexer.reload import Changed, Refused, Reloader, Setup
 from indexer.shift import Shift
 from indexer.standing import Standing
+from indexer.unwatching import unwatch
 from indexer.upkeep import NoticeBoard, do_upkeep, survive
 
 _log = structlog.get_logger()
@@ -37,6 +38,10 @@ _UPKEEP_SECONDS: Final = 60.0
 #: How often it is looked whether ticks still end, and how often it is said while they do not.
 _WATCHDOG_SECONDS: Final = 10.0
 _REPEATED_SECONDS: Final = 60.0
+
+#: A watchlist that cannot be applied for this long, as the database is away or others hold what it takes,
+#: is left to the next tick: this one has crawls to make.
+_PATIENCE_SECONDS: Final = 5.0
 
 #: Ticks start on whole multiples of their interval, as due times do.
 _ALIGNED: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -113,8 +118,14 @@ class Ticker:
     applied: Config | None = None
     #: When it was said last that no tick ends; None: they do.
     told_silence_at: float | None = None
+    #: The life of the database that was told what the files say.
+    life: int = 0
     #: What this daemon has folded.
     repeats: Repeats = field(default_factory=Repeats)
+    #: What the scheduler plans by: the clock of the machine, which may be set.
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    #: On the monotonic clock, which nobody sets.
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -137,9 +148,10 @@ class Ticker:
             await end_tasks(running)
 
     async def _keep_pace(self, scheduler: AsyncIOScheduler, seconds: float) -> None:
-        """A new interval between ticks counts from now on."""
+        """A new interval between ticks counts from now on, and a clock that was set back stops no job."""
         while True:
-            await asyncio.sleep(1)
+            await self.pause(1)
+            catch_up(scheduler, self.clock())
             wanted = self.follower.engine.config.daemon.tick.total_seconds()
             if wanted != seconds:
                 scheduler.reschedule_job("tick", trigger=_every(wanted))
@@ -195,9 +207,19 @@ class Ticker:
         await survive("upkeep", do_upkeep(engine.database, engine.config, self.repeats))
 
     async def _tick(self) -> None:
+        self.notice_another_life()
+        await self.follower.follow()
+        try:
+            await self._apply(self.follower.reloader)
+        except Exception:
+            # It is told and tried again; what is watched meanwhile is crawled meanwhile.
+            await self._make_crawls()
+            raise
+        await self._make_crawls()
+        self.standing.beat(self.follower.engine.config)
+
+    async def _make_crawls(self) -> None:
         follower = self.follower
-        await follower.follow()
-        await self._apply(follower.reloader)
         await follower.board.sync()
         engine = follower.engine
         made = await due.make_due_crawls(engine.database, engine.config, engine.sources)
@@ -205,7 +227,12 @@ class Ticker:
             follower.metrics.due.labels(source).inc(count)
         if made:
             follower.shift.ring()
-        self.standing.beat(engine.config)
+
+    def notice_another_life(self) -> None:
+        """A database that lost what was committed last may have lost what the files say: read them again."""
+        life = self.follower.engine.database.life
+        if life != self.life:
+            self.life, self.applied, self.follower.reload_is_wanted = life, None, True
 
     async def _apply(self, reloader: Reloader) -> None:
         """Make true what the files say. What fails half-way is done again, whole, by the next tick."""
@@ -214,10 +241,32 @@ class Ticker:
             return
         reached("files_reloaded")
         database = self.follower.engine.database
-        await apply_watchlist(database, config, sources, entries)
+        unwanted = await write_watchlist(database, config, sources, entries, _PATIENCE_SECONDS)
+        # Before anything is removed, which may take long, or fail: what is new need not wait for it.
         await due.follow_watchlist(database, everything=self.applied != config)
         self.applied = config
+        if unwanted:
+            await unwatch(database, unwanted, _PATIENCE_SECONDS)
+            await due.follow_watchlist(database, everything=False)
         reloader.forget_entries()
+
+
+def catch_up(scheduler: AsyncIOScheduler, now: datetime) -> None:
+    """Run now what is planned further ahead than any job is.
+
+    The scheduler plans by the clock of the machine: set back by an hour, it would let an hour pass without a
+    tick, and without the watchdog that tells so.
+    """
+    waits = [(job, job.next_run_time - now) for job in scheduler.get_jobs()]
+    late = [(job, wait) for job, wait in waits if wait > 2 * job.trigger.interval]
+    if not late:
+        return
+    # The job that comes round most often knows best by how much.
+    seconds = round(min(wait for _job, wait in late).total_seconds())
+    _log.warning("the clock was set back: what it held up runs now", seconds=seconds)
+    for job, _wait in late:
+        # This wakes the scheduler too, which would sleep until the time it knew before.
+        job.modify(next_run_time=now)
 
 
 def _every(seconds: float) -> IntervalTrigger:

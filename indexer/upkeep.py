@@ -109,6 +109,13 @@ async def _prune(database: Database, keep: timedelta) -> int:
             bytes=gone.bytes,
             crawls=gone.crawls,
         )
+    for source, crawls in gone.held_back.items():
+        _log.warning(
+            "retention is held back",
+            source=source,
+            crawls=crawls,
+            advice=prune.advise_held_back(source, crawls),
+        )
     return found
 
 

@@ -93,12 +93,15 @@ class Walker:
             raise WalkMoved("it was interrupted for longer than its window allows", "window")
 
     async def _begin(self, held: Claim) -> Walk:
-        facts: Facts = held.facts or NO_FACTS
+        facts, are_old = held.facts or NO_FACTS, False
         question = Question(tuple(held.addresses), held.scope, None, facts)
         names = () if held.facts is not None else self._source.fact_names(question)
         if names:
-            facts = await self._database.steadily(lambda: self._read_facts(names))
+            facts, are_old = await self._database.steadily(lambda: self._read_facts(names))
         earlier = held.earlier
+        # A page that is only recognised tells nothing again.
+        tells_again = are_old and self._source.repeats_facts
+        is_comparable = held.pages == 0 and len(held.watches) == 1 and not tells_again
         return Walk(
             held=held,
             cursor=None if held.cursor is None else Cursor(held.cursor),
@@ -107,12 +110,13 @@ class Walker:
             lookups=held.lookups,
             fold=Fold(held.covered),
             rows=[] if held.pages == 0 else None,
-            known=earlier if held.pages == 0 and len(held.watches) == 1 else None,
+            known=earlier if is_comparable else None,
             earlier=earlier,
             facts_are_new=bool(facts) and held.facts is None,
+            life=self._database.life,
         )
 
-    async def _read_facts(self, names: tuple[str, ...]) -> dict[str, str]:
+    async def _read_facts(self, names: tuple[str, ...]) -> tuple[Facts, bool]:
         async with self._database.connection() as connection:
             return await pages.read_facts(connection, self._source.name, names)
 
@@ -133,7 +137,7 @@ class Walker:
             await self._take_lookup(walk, read.page)
             return Work(self._raw_page(walk, fetched, read), window, may_restart_window=False)
         await self._fold(walk, fetched, read)
-        if read.page.facts:
+        if not read.page.facts.items() <= walk.facts.items():
             # Of this crawl too: the next one starts with them, and should know its pages again.
             walk.facts, walk.facts_are_new = {**walk.facts, **read.page.facts}, True
         walk.pages += 1
@@ -250,6 +254,7 @@ class Walker:
             repeats_crawl=self._repeated_crawl(walk),
             delta=delta,
             summaries=walk.fold.summaries,
+            life=walk.life,
         )
         walk.forget_bodies()
         return finished

@@ -22,7 +22,7 @@ def read_csv(text: str) -> Iterator[Row | RowError]:
     line = 1
     try:
         for cells in reader:
-            if columns is None and cells:
+            if columns is None and any(cell.strip() for cell in cells):
                 columns = [cell.strip() for cell in cells]
                 _check_header(line, columns)
             elif columns is not None and any(cell.strip() for cell in cells):

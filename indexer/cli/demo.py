@@ -165,7 +165,7 @@ async def _play(settings: "Config", simulator: "Simulator") -> None:
             async with database.connection() as conn:
                 first = first or await reading.read_clock(conn)
         assert first is not None
-        await _show(database, first)
+        await _show(database, first, settings.path)
 
 
 def turn_world(simulator: "Simulator", number: int) -> None:
@@ -180,7 +180,7 @@ def turn_world(simulator: "Simulator", number: int) -> None:
         note(f"Now hedera answers 200 with an empty list for {victim.address}. Did it sell everything?")
 
 
-async def _show(database: "Database", first: datetime) -> None:
+async def _show(database: "Database", first: datetime, path: Path | None) -> None:
     from indexer.cli import reports, status
     from indexer.store import reading
 
@@ -198,7 +198,7 @@ async def _show(database: "Database", first: datetime) -> None:
     reports.show_changes(f"What changed since (a sample of {len(changes)})", picked)
     reports.show_coverage(coverage)
     say("A list that is suddenly empty is not believed: its holdings stand until a second witness agrees.")
-    status.show_quarantine(now, quarantine)
+    status.show_quarantine(now, quarantine, path)
 
 
 def choose_sample(changes: "Sequence[ChangeRow]") -> "list[ChangeRow]":

@@ -80,7 +80,10 @@ def describe(error: BaseException) -> str:
         # Its text may name hosts and users; the class says enough (QueryCanceled, DiskFull, AdminShutdown …).
         name = type(error).__name__
         message = (
-            f"The database did not do its work ({name}): check that it is up and has room, then try again."
+            "The database is read-only: set database.url to the primary, which takes writes, not a standby."
+            if name == "ReadOnlySqlTransaction"
+            else f"The database did not do its work ({name}): check that it is up and has room, then"
+            " try again."
         )
     if message is None and isinstance(error, OSError) and error.strerror:
         message = f"The operating system refused: {error.strerror}."
@@ -109,7 +112,9 @@ def _command_line_message(error: BaseException) -> str | None:
 def is_database_trouble(error: BaseException) -> bool:
     """Whether psycopg lost its server. Never imports psycopg: unloaded, it cannot have raised."""
     psycopg = sys.modules.get("psycopg")
-    return psycopg is not None and isinstance(error, psycopg.OperationalError)
+    return psycopg is not None and isinstance(
+        error, (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
+    )
 
 
 def mask_secrets(text: str) -> str:

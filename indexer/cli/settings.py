@@ -1,5 +1,6 @@
 """`indexer init`, `config show` and `watchlist check`: the files a person edits."""
 
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ def init(
     _ = config, debug
     for path in write_template(folder):
         say(f"wrote {path}")
-    named = "" if folder == Path("config") else f" --config {folder / 'indexer.toml'}"
+    named = "" if folder == Path("config") else f" --config {shlex.quote(str(folder / 'indexer.toml'))}"
     note(f"Edit the watchlist, then: indexer watchlist check{named} && indexer crawl{named}")
 
 

@@ -1,10 +1,12 @@
 """`indexer status`: what an operator needs to know at a glance, and what to type about it."""
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -272,8 +274,8 @@ def _describe_wait(seen: Status, row: "OpenCrawlRow") -> str:
     return trouble
 
 
-def show_quarantine(now: datetime, rows: "list[QuarantineRow]") -> None:
-    """The lists that are not believed, and what to type about each."""
+def show_quarantine(now: datetime, rows: "list[QuarantineRow]", named: Path | None = None) -> None:
+    """The lists that are not believed, and what to type about each. ``named``: the configuration's file."""
     numbers = ("listed", "held", "missing")
     table = new_table(
         "Lists that are not believed", "snapshot", "watch", "for", *numbers, "why", right=numbers
@@ -289,10 +291,11 @@ def show_quarantine(now: datetime, rows: "list[QuarantineRow]") -> None:
             cell(row.reason),
         )
     show(table)
+    config = f" --config {shlex.quote(str(named))}" if named else ""
     for row in rows:
         say(
-            f"Look at it: {row.raw_command} · believe it: {row.release_command} · "
-            f"dismiss it: {row.reject_command}"
+            f"Look at it: {row.raw_command}{config} · believe it: {row.release_command}{config} · "
+            f"dismiss it: {row.reject_command}{config}"
         )
 
 

@@ -214,7 +214,16 @@ def prune(
     if settings.retention.raw is None:
         _print_forever(as_json, dry_run, run(_fold(settings, dry_run)))
         return
-    print_pruned(run(_prune(settings, dry_run)), as_json, dry_run)
+    pruned = run(_prune(settings, dry_run))
+    print_pruned(pruned, as_json, dry_run)
+    _note_held_back(pruned)
+
+
+def _note_held_back(pruned: "Pruned") -> None:
+    from indexer.prune import advise_held_back
+
+    for source, crawls in pruned.held_back.items():
+        note(advise_held_back(source, crawls))
 
 
 async def _prune(settings: "Config", dry_run: bool) -> "Pruned":

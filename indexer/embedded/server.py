@@ -215,8 +215,9 @@ def _refuse_strangers(place: Place) -> None:
 def _remove_traces(place: Place) -> None:
     # PostgreSQL would take any living process, even a zombie, that has the number in these files for a
     # server. No process holds our lock and none stands in our data folder, so the number is nobody's.
-    told = read_postmaster(place)
-    if told is not None and psutil.pid_exists(told.pid):
+    # One that names none was being written when the power went; PostgreSQL would never start beside it.
+    first = (read_record(place.data / "postmaster.pid") or "").partition("\n")[0].strip().lstrip("-")
+    if not first.isdigit() or psutil.pid_exists(int(first)):
         (place.data / "postmaster.pid").unlink(missing_ok=True)
     folder = socket_folder(place)
     for trace in folder.glob(".s.PGSQL.*") if folder is not None else ():

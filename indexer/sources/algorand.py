@@ -53,6 +53,7 @@ class Algorand(msgspec.Struct, frozen=True):
     required_secrets: ClassVar[tuple[str, ...]] = ()
     optional_secrets: ClassVar[tuple[str, ...]] = ("api_token",)
     absences_needed: ClassVar[int] = 1
+    repeats_facts: ClassVar[bool] = False
     names_owner: ClassVar[bool] = False
     volatile: ClassVar[re.Pattern[bytes] | None] = _ROUND
 

@@ -65,6 +65,11 @@ class Source(Protocol):
         ...
 
     @property
+    def repeats_facts(self) -> bool:
+        """Whether lists tell lasting facts too, and not look-ups alone: what is old is asked of them."""
+        ...
+
+    @property
     def names_owner(self) -> bool:
         """Whether its rows say whose they are. Else only what they list tells one account from another.
 

@@ -150,7 +150,7 @@ def find_owner(question: Question) -> str | None:
 def _learn_owner(question: Question, stated: Sequence[str]) -> Facts:
     """Whom the alias means, as the first row says: its rows can be compared with nothing else."""
     name = name_owner(question.addresses[0])
-    return {} if name is None or name in question.facts or not stated else {name: stated[0]}
+    return {} if name is None or not stated else {name: stated[0]}
 
 
 def _is_of(owner: str | None, rows: list[_UsualRow]) -> bool:

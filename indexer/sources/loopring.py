@@ -59,6 +59,7 @@ class Loopring(msgspec.Struct, frozen=True):
     required_secrets: ClassVar[tuple[str, ...]] = ("api_key",)
     optional_secrets: ClassVar[tuple[str, ...]] = ()
     absences_needed: ClassVar[int] = 1
+    repeats_facts: ClassVar[bool] = False
     names_owner: ClassVar[bool] = True
     volatile: ClassVar[re.Pattern[bytes] | None] = None
 

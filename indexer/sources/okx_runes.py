@@ -61,6 +61,7 @@ class OkxRunes(msgspec.Struct, frozen=True):
     required_secrets: ClassVar[tuple[str, ...]] = ("api_key", "secret_key", "passphrase")
     optional_secrets: ClassVar[tuple[str, ...]] = ("project",)
     absences_needed: ClassVar[int] = 1
+    repeats_facts: ClassVar[bool] = False
     names_owner: ClassVar[bool] = True
     volatile: ClassVar[re.Pattern[bytes] | None] = None
 

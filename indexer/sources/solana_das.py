@@ -77,6 +77,7 @@ class SolanaDas(msgspec.Struct, frozen=True):
     required_secrets: ClassVar[tuple[str, ...]] = ("api_key",)
     optional_secrets: ClassVar[tuple[str, ...]] = ()
     absences_needed: ClassVar[int] = 2
+    repeats_facts: ClassVar[bool] = True
     names_owner: ClassVar[bool] = True
     volatile: ClassVar[re.Pattern[bytes] | None] = None
 
@@ -233,10 +234,10 @@ def _teaching_page(question: Question, failure: Failure) -> Page:
 
 def _learn(question: Question, tells: Set[bool | None]) -> dict[str, str]:
     """What a page says of this provider. Sooner or later it is asked again: see `read_facts`."""
-    learned = {}
-    if question.cursor is None and _sends_options(question) and "works" not in question.facts:
-        learned["works"] = _mode(question)
-    if True in tells and _BALANCES not in question.facts:
+    learned, mode = {}, _mode(question)
+    if question.cursor is None and _sends_options(question) and question.facts.get("works", mode) == mode:
+        learned["works"] = mode
+    if True in tells:
         learned[_BALANCES] = "told"
     return learned
 
@@ -273,6 +274,7 @@ def _read_page(question: Question, result: Mapping[str, Any], items: list[Any], 
         facts=learned,
         lasting=frozenset(learned),
         lacks=frozenset({_BALANCES}) if False in tells and True not in tells else frozenset(),
+        may_lack=frozenset() if True in tells else frozenset({_BALANCES}),
     )
 
 

@@ -143,6 +143,26 @@ LEFT JOIN ledger.missing_holding AS m
     ON m.snapshot_id = w.witness AND m.asset_id = both_lists.asset_id AND m.sub_key = both_lists.sub_key
 GROUP BY w.watch_id
 
+-- name: find_hidden
+-- Lists that may leave out what lies in token accounts, and miss some: what was never one whole thing, or names its
+-- account. What has been missing for a week, or was missed by a list that leaves nothing out, is believed to be gone.
+SELECT w.watch_id
+FROM unnest(%(watches)s::bigint[], %(read_at)s::timestamptz[]) AS w (watch_id, read_at)
+WHERE EXISTS (
+    SELECT FROM ledger.holding_version AS v
+    WHERE v.watch_id = w.watch_id AND v.valid_to IS NULL
+      AND (v.amount IS DISTINCT FROM 1 OR v.details ? 'associated_token_address')
+      AND NOT EXISTS (
+          SELECT FROM fold AS f
+          WHERE f.watch_id = v.watch_id AND f.asset_id = v.asset_id AND f.sub_key = v.sub_key
+      )
+      AND NOT EXISTS (
+          SELECT FROM ledger.carried_span AS s
+          WHERE s.watch_id = v.watch_id AND s.asset_id = v.asset_id AND s.sub_key = v.sub_key AND s.valid_to IS NULL
+            AND (s.reason = 'missing' OR s.valid_from < w.read_at - interval '7 days')
+      )
+)
+
 -- name: measure_places
 -- What is held where each page of the new list stands, for lists in the order of their asset numbers: a page ends at
 -- its last one, the last page ends with the list.

@@ -94,10 +94,10 @@ LIMIT 16
 -- about it is in doubt; what is new in a later page is told by its bodies in any case.
 SELECT w.watch_id, c.crawl_id, c.part_on, coalesce(c.facts, '{}'::jsonb) AS facts,
        coalesce(c.reader = %(reader)s, false) AND NOT c.moved AND last.consistency <> 'drifted' AND last.unreadable = 0
-           AS recognisable
+           AND last.proves_absence AS recognisable
 FROM unnest(%(watches)s::bigint[]) AS w (watch_id)
 CROSS JOIN LATERAL (
-    SELECT s.crawl_id, s.consistency, s.unreadable, s.pages
+    SELECT s.crawl_id, s.consistency, s.unreadable, s.pages, s.proves_absence
     FROM ledger.snapshot AS s
     WHERE s.watch_id = w.watch_id AND s.state = 'published'
     ORDER BY s.snapshot_at DESC
@@ -144,18 +144,23 @@ SELECT codecs, lengths, bodies, whole_sha256
 FROM ledger.read_chain(%(part_on)s::date, %(sha256)s::bytea)
 
 -- name: learn_facts
--- What a look-up taught for good.
+-- What a look-up taught for good, and what lists say again: at most once a day, so that they do not queue for one row.
 INSERT INTO ledger.fact (source_id, name, value, crawl_id)
 SELECT DISTINCT ON (n.source_id, n.name) n.source_id, n.name, n.value, n.crawl_id
 FROM unnest(%(sources)s::text[], %(names)s::text[], %(values)s::text[], %(crawls)s::bigint[])
     AS n (source_id, name, value, crawl_id)
+WHERE NOT EXISTS (
+    SELECT FROM ledger.fact AS f
+    WHERE f.source_id = n.source_id AND f.name = n.name AND f.value = n.value
+      AND f.learned_at > clock_timestamp() - interval '1 day'
+)
 ORDER BY n.source_id, n.name
 ON CONFLICT (source_id, name)
     DO UPDATE SET value = excluded.value, learned_at = clock_timestamp(), crawl_id = excluded.crawl_id
 
 -- name: read_facts
--- Lasting facts are believed for a week: an API may correct itself.
-SELECT name, value FROM ledger.fact
+-- Lasting facts are believed for a week after they were last told: an API may correct itself.
+SELECT name, value, learned_at < clock_timestamp() - interval '1 day' AS is_old FROM ledger.fact
 WHERE source_id = %(source)s AND name = ANY(%(names)s) AND learned_at > clock_timestamp() - interval '7 days'
 
 -- name: ensure_partitions

@@ -7,17 +7,39 @@ SELECT pg_advisory_xact_lock(7201964005)
 SET LOCAL statement_timeout = 0
 
 -- name: read_limits
--- Whole months go, never the youngest week, and nothing an unfinished crawl still needs to publish.
+-- Whole months go, never the youngest week, and nothing an unfinished crawl still needs to publish: one with a page, a
+-- look-up or evidence, or that may be writing its first page now. Any other has nothing in its month, and is moved out
+-- of it by what drops the month. Told by source: crawls without which more would go.
+WITH wanted AS (
+    SELECT (now() AT TIME ZONE 'UTC')::date - ceil(extract(epoch FROM k.keep) / 86400)::integer AS before, k.keep
+    FROM (SELECT greatest(%(keep)s::interval, interval '7 days') AS keep) AS k
+), needed AS (
+    SELECT c.source_id, c.part_on
+    FROM ledger.crawl AS c
+    JOIN wanted AS w ON c.part_on < w.before
+    WHERE c.state IN ('pending', 'running')
+      AND (c.pages > 0
+           OR c.lookups > 0
+           OR c.lease_until >= clock_timestamp()
+           OR (SELECT true FROM ledger.raw_page AS p
+               WHERE p.part_on = c.part_on AND p.crawl_id = c.crawl_id
+               LIMIT 1))
+)
 SELECT n.before,
        date_trunc('month', n.before)::date AS kept_from,
-       clock_timestamp() - n.keep AS finished_before
+       clock_timestamp() - n.keep AS finished_before,
+       n.held_back
 FROM (
-    SELECT least(
-               (now() AT TIME ZONE 'UTC')::date - ceil(extract(epoch FROM k.keep) / 86400)::integer,
-               (SELECT min(c.part_on) FROM ledger.crawl AS c WHERE c.state IN ('pending', 'running'))
-           ) AS before,
-           k.keep
-    FROM (SELECT greatest(%(keep)s::interval, interval '7 days') AS keep) AS k
+    SELECT least(w.before, (SELECT min(part_on) FROM needed)) AS before,
+           w.keep,
+           (SELECT coalesce(jsonb_object_agg(h.source_id, h.crawls), '{}')
+            FROM (
+                SELECT source_id, count(*) AS crawls
+                FROM needed
+                WHERE (date_trunc('month', part_on) + interval '1 month')::date <= w.before
+                GROUP BY source_id
+            ) AS h) AS held_back
+    FROM wanted AS w
 ) AS n
 
 -- name: list_months

@@ -1,3 +1,9 @@
+-- name: lock_watch
+-- As a publish does: what is read after this nobody decides meanwhile.
+SELECT watch_id FROM ledger.watch
+WHERE watch_id = (SELECT s.watch_id FROM ledger.snapshot AS s WHERE s.snapshot_id = %(snapshot)s)
+FOR NO KEY UPDATE
+
 -- name: read_quarantined
 -- The list a person speaks about, with the crawl whose pages it was folded from.
 SELECT s.snapshot_id, s.state, s.resolution, s.watch_id, s.crawl_id, s.first_page_at, s.last_page_at, s.height_from,

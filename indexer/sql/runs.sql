@@ -16,10 +16,12 @@ FROM ledger.find_repeats(0, 9223372036854775807, clock_timestamp()) AS f
 SELECT pg_stat_force_next_flush()
 
 -- name: find_waste
--- Tables with many dead rows. What is folded is only small if its place is used again, soon.
+-- Tables with many dead rows. What is folded is only small if its place is used again, soon. A large one takes longer
+-- than a statement may: it is left to autovacuum.
 SELECT s.relname::text
 FROM pg_stat_user_tables AS s
 WHERE s.schemaname = 'ledger' AND s.n_dead_tup > greatest(%(least)s, s.n_live_tup / 5)
+  AND pg_total_relation_size(s.relid) < 1024 * 1024 * 1024
   AND pg_catalog.pg_has_role(current_user, (SELECT c.relowner FROM pg_class AS c WHERE c.oid = s.relid), 'USAGE')
 ORDER BY s.relname
 

@@ -124,11 +124,19 @@ WHERE before.watched_from IS NULL OR before.watched_to IS NOT NULL
 RETURNING watch_id
 
 -- name: find_unwanted
--- Watched, but not on the watchlist any more.
-SELECT w.watch_id
+-- Watched, but not on the watchlist any more; and what the last list held, to know what ending it takes.
+SELECT p.watch_id, p.watched_from::timestamptz AS watched_from,
+       concat_ws(' ', w.source_id, a.address, nullif(w.scope, '')) AS name,
+       coalesce(last.holdings, 0) AS holdings
 FROM ledger.watch_period AS p
 JOIN ledger.watch AS w ON w.watch_id = p.watch_id
 JOIN ledger.address AS a ON a.address_id = w.address_id
+LEFT JOIN LATERAL (
+    SELECT s.holdings FROM ledger.snapshot AS s
+    WHERE s.watch_id = p.watch_id AND s.state = 'published'
+    ORDER BY s.snapshot_at DESC
+    LIMIT 1
+) AS last ON true
 WHERE p.watched_to IS NULL
   AND NOT EXISTS (
       SELECT FROM wanted AS n
@@ -143,6 +151,13 @@ FROM ledger.watch AS w
 JOIN ledger.address AS a ON a.address_id = w.address_id
 WHERE w.watch_id = ANY(%(watches)s)
 ORDER BY w.watch_id
+
+-- name: find_still_watched
+-- Another process may have ended these periods meanwhile, and even begun others.
+SELECT p.watch_id
+FROM unnest(%(watches)s::bigint[], %(watched_froms)s::timestamptz[]) AS n (watch_id, watched_from)
+JOIN ledger.watch_period AS p ON p.watch_id = n.watch_id AND p.watched_from = n.watched_from
+WHERE p.watched_to IS NULL
 
 -- name: lock_their_crawls
 -- Crawls before watches, ascending: the order in which publishing locks.
@@ -168,14 +183,16 @@ WHERE c.crawl_id = ANY(%(crawls)s) AND c.state IN ('pending', 'running')
   AND NOT EXISTS (SELECT FROM ledger.crawl_watch AS cw WHERE cw.crawl_id = c.crawl_id AND cw.open)
 
 -- name: choose_end
--- When knowledge of these watches ends: after everything known of them.
-SELECT greatest(
-    clock_timestamp(),
-    (SELECT max(s.snapshot_at) FROM ledger.snapshot AS s
-     WHERE s.watch_id = ANY(%(watches)s) AND s.state = 'published') + interval '1 microsecond',
-    (SELECT max(p.watched_from) FROM ledger.watch_period AS p
-     WHERE p.watch_id = ANY(%(watches)s)) + interval '1 microsecond'
-) AS instant
+-- When knowledge of these watches ends: now, or so much later, and after everything known of them.
+SELECT n.wanted_at,
+       greatest(
+           n.wanted_at,
+           (SELECT max(s.snapshot_at) FROM ledger.snapshot AS s
+            WHERE s.watch_id = ANY(%(watches)s) AND s.state = 'published') + interval '1 microsecond',
+           (SELECT max(p.watched_from) FROM ledger.watch_period AS p
+            WHERE p.watch_id = ANY(%(watches)s)) + interval '1 microsecond'
+       ) AS instant
+FROM (SELECT clock_timestamp() + %(lead)s::interval AS wanted_at) AS n
 
 -- name: close_periods
 -- Taking an address off the watchlist ends knowledge; it sells nothing.

@@ -25,9 +25,11 @@ Configure = Callable[[Connection], Awaitable[None]]
 Result = TypeVar("Result")
 
 #: Compiling a publish's statements takes longer than running them. A statement over two minutes is stuck.
+#: The second line is what our statements and the driver take for granted, whatever a role or a database sets.
 _SETTINGS: Final = (
     "-c timezone=UTC -c jit=off -c lock_timeout=10s -c statement_timeout=120s"
-    " -c idle_in_transaction_session_timeout=60s"
+    " -c datestyle=ISO -c intervalstyle=postgres -c array_nulls=on"
+    r" -c default_transaction_isolation=read\ committed -c idle_in_transaction_session_timeout=60s"
 )
 
 #: Seconds; the last in milliseconds. Some half a minute of silence is the end of a connection.
@@ -44,6 +46,13 @@ _VIGILANCE: Final = MappingProxyType(
 #: The pool waits longer with every attempt to connect, and begins anew after so long: a database that was
 #: away for an hour is used soon after it is back.
 _RECONNECT_SECONDS: Final = 10.0
+
+#: Which life of which database a session belongs to. A standby that took over, a restored copy and one that
+#: recovered from a crash may have lost what was committed last: they are others.
+_WHICH_LIFE: Final = """
+SELECT pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_wal),
+       (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 #: Transactions of one process that publish at once; others wait until one of them ends.
 PUBLISHERS: Final = 2
@@ -73,16 +82,43 @@ async def _lent(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connecti
         yield connection
 
 
+class Lives:
+    """The lives of a database, as its new sessions tell: in another one what is remembered may be wrong."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._last: TupleRow | None = None
+
+    async def look(self, connection: Connection) -> None:
+        """Notice a session of another life than the last one's."""
+        life = await (await connection.execute(_WHICH_LIFE)).fetchone()
+        if self._last is not None and life != self._last:
+            self.count += 1
+        self._last = life
+
+
 class Database:
     """Connections to one database: a pool, and those that publish."""
 
     def __init__(
-        self, url: str, pool: AsyncConnectionPool[Connection], publisher: AsyncConnectionPool[Connection]
+        self,
+        url: str,
+        pool: AsyncConnectionPool[Connection],
+        publisher: AsyncConnectionPool[Connection],
+        lives: Lives,
     ) -> None:
         self.url = url
+        self._lives = lives
         self._pool = pool
         # Always the same: they alone have temporary tables, and plan each statement once for good.
         self._publisher = publisher
+
+    @property
+    def life(self) -> int:
+        """Which life of the database this is, counted from 0. What was learned in another one, a crash or a
+        failover may have undone; whoever has a connection in hand knows by then.
+        """
+        return self._lives.count
 
     def read_pool(self) -> dict[str, int]:
         """The pools' own counts together, for the metrics."""
@@ -166,10 +202,16 @@ def vigilant(url: str) -> str:
 
     The usual values of systems are hours: a network that swallows everything would hold every connection.
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES
+    Text is UTF-8, whatever the URL, the environment or the database prefer: COPY lines are written so.
     """
     given = conninfo_to_dict(url)
     added = {name: value for name, value in _VIGILANCE.items() if given.get(name) is None}
-    return make_conninfo(url, **added)
+    return make_conninfo(url, **added, client_encoding="UTF8")
+
+
+def _options(url: str) -> str:
+    """Settings of a session: what the URL says, and ours."""
+    return f"{conninfo_to_dict(url).get('options') or ''} {_SETTINGS}".strip()
 
 
 @asynccontextmanager
@@ -182,17 +224,24 @@ async def opened(
 ) -> AsyncIterator[Database]:
     """Connections to this database; ``configure`` prepares each. Raises DatabaseUnavailable."""
 
-    async def configure_publisher(connection: Connection) -> None:
-        for prepare in (configure, prepare_publisher):
-            if prepare is not None:
-                await prepare(connection)
+    lives = Lives()
 
-    arguments = {"autocommit": True, "application_name": "indexer", "options": _SETTINGS}
+    async def configure_any(connection: Connection) -> None:
+        await lives.look(connection)
+        if configure is not None:
+            await configure(connection)
+
+    async def configure_publisher(connection: Connection) -> None:
+        await configure_any(connection)
+        if prepare_publisher is not None:
+            await prepare_publisher(connection)
+
+    arguments = {"autocommit": True, "application_name": "indexer", "options": _options(url)}
     arguments |= {"context": adapting()}
     conninfo = vigilant(url)
 
     def make_pool(
-        least: int, most: int, configure: Configure | None, **more: object
+        least: int, most: int, configure: Configure, **more: object
     ) -> AsyncConnectionPool[Connection]:
         return AsyncConnectionPool(
             conninfo,
@@ -205,7 +254,7 @@ async def opened(
             kwargs=arguments | more,
         )
 
-    pool = make_pool(1, size, configure)
+    pool = make_pool(1, size, configure_any)
     publisher = make_pool(0, PUBLISHERS, configure_publisher, prepare_threshold=0)
     try:
         # One plain connection first: the pool would retry and log where one clear error is wanted.
@@ -216,7 +265,7 @@ async def opened(
         await pool.close()
         raise DatabaseUnavailable(_sentence(error)) from None
     try:
-        yield Database(url, pool, publisher)
+        yield Database(url, pool, publisher, lives)
     finally:
         await publisher.close(timeout=5)
         await pool.close(timeout=5)

@@ -16,7 +16,7 @@ from indexer.store import statements
 from indexer.store.database import Connection
 from indexer.store.statements import Statements
 
-_SQL = statements.load("history")
+_SQL = LIVE = statements.load("history")
 
 #: A temporary table with more rows than this gets statistics before it is joined.
 _ANALYZE_FROM = 300
@@ -214,6 +214,16 @@ async def measure(
             {"watches": [item.watch_id for item in known], "witnesses": [item.witness for item in known]},
         )
         return {measured.watch_id: measured for measured in await cursor.fetchall()}
+
+
+async def find_hidden(
+    connection: Connection, read_at: Mapping[int, datetime | None], sql: Statements = _SQL
+) -> set[int]:
+    """The watches whose folded list misses what it may leave out. ``read_at``: its last page."""
+    cursor = await connection.execute(
+        sql.find_hidden, {"watches": list(read_at), "read_at": list(read_at.values())}
+    )
+    return {watch for (watch,) in await cursor.fetchall()}
 
 
 async def measure_places(connection: Connection, watch_id: int) -> list[PageMeasured]:

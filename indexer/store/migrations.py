@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.schema import SchemaItem
 
 from indexer.errors import DatabaseUnavailable, SchemaNotCurrent
-from indexer.store.database import first_line
+from indexer.store.database import first_line, vigilant
 from indexer.store.places import folder
 from indexer.store.tables import metadata
 
@@ -45,7 +45,7 @@ def _engine(url: str) -> sqlalchemy.Engine:
     if url.partition("://")[0] not in ("postgresql", "postgres"):
         raise DatabaseUnavailable("database.url must start with postgresql://")
     return sqlalchemy.create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=sqlalchemy.NullPool
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(vigilant(url)), poolclass=sqlalchemy.NullPool
     )
 
 
@@ -66,6 +66,7 @@ def current(url: str) -> str | None:
     engine = _engine(url)
     try:
         with engine.connect() as connection:
+            _require_utf8(connection)
             return MigrationContext.configure(
                 connection, opts={"version_table_schema": "ledger"}
             ).get_current_revision()
@@ -73,6 +74,15 @@ def current(url: str) -> str | None:
         raise _refusal(error) from None
     finally:
         engine.dispose()
+
+
+def _require_utf8(connection: sqlalchemy.Connection) -> None:
+    """Names of assets are written in every script there is."""
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
+        raise DatabaseUnavailable(
+            f"The database keeps text as {encoding}: create one with ENCODING 'UTF8' TEMPLATE template0."
+        )
 
 
 def check(url: str) -> None:

@@ -215,10 +215,13 @@ async def read(connection: Connection, part_on: date, crawl_id: int) -> AsyncIte
             return
 
 
-async def read_facts(connection: Connection, source: str, names: Sequence[str]) -> dict[str, str]:
-    """Lasting facts that earlier look-ups taught, where they are still believed."""
+async def read_facts(
+    connection: Connection, source: str, names: Sequence[str]
+) -> tuple[dict[str, str], bool]:
+    """Lasting facts that were told lately enough to be believed, and whether one is more than a day old."""
     cursor = await connection.execute(_SQL.read_facts, {"source": source, "names": list(names)})
-    return dict(await cursor.fetchall())
+    rows = await cursor.fetchall()
+    return {name: value for name, value, _ in rows}, any(is_old for *_, is_old in rows)
 
 
 async def ensure_partitions(connection: Connection) -> None:

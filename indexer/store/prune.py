@@ -3,7 +3,7 @@
 Nothing here commits. History is not named here: what as-of answers need stays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -26,6 +26,8 @@ class Limits:
     kept_from: date
     #: Crawls that ended before this instant may go.
     finished_before: datetime
+    #: Unfinished crawls without which more months would go, by source.
+    held_back: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,11 @@ class Story:
         orphans = [judged.judged_at for judged in self.judgements if judged.witness in lost]
         return max([since, *orphans])
 
+    def is_kept_by(self, now: "Story") -> bool:
+        """Whether nothing of it was pruned or folded since."""
+        here = {judged.snapshot_id for judged in now.judgements}
+        return now.since == self.since and all(judged.snapshot_id in here for judged in self.judgements)
+
     def events(self) -> Iterator[tuple[datetime, Judgement | Literal["begin", "end"]]]:
         """Beginnings and ends of watching, and the verdicts between them."""
         rest = deque(self.judgements)

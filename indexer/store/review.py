@@ -22,6 +22,11 @@ class Quarantined(PastList):
     superseded: bool
 
 
+async def lock(connection: Connection, snapshot_id: int) -> None:
+    """Nobody publishes, unwatches, releases or rejects anything of its watch until the transaction ends."""
+    await connection.execute(_SQL.lock_watch, {"snapshot": snapshot_id})
+
+
 async def read(connection: Connection, snapshot_id: int) -> Quarantined | None:
     """The list with this number, whatever its state."""
     async with connection.cursor(row_factory=class_row(Quarantined)) as cursor:

@@ -4,7 +4,7 @@ Removing an address ends knowledge about it; it never looks like a sale.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -38,30 +38,56 @@ class Named(msgspec.Struct, frozen=True):
     #: Such as `hedera 0.0.1001`.
     names: tuple[str, ...]
 
+    @classmethod
+    def of(cls, names: Sequence[str]) -> "Named":
+        """Count these, and keep the first."""
+        return cls(len(names), tuple(names[:_MOST_NAMED]))
+
     def __str__(self) -> str:
         rest = self.count - len(self.names)
         return ", ".join(self.names) + (f" … and {rest} more" if rest else "")
 
 
+class Unwanted(msgspec.Struct, frozen=True):
+    """A watch that is not on the watchlist any more."""
+
+    watch_id: int
+    #: Which period it is that has to end.
+    watched_from: datetime
+    #: Such as `hedera 0.0.1001`.
+    name: str
+    #: As its last list said.
+    holdings: int
+
+
 class WatchlistChange(msgspec.Struct, frozen=True):
-    """What applying a watchlist changed."""
+    """What applying a watchlist changed, and what it leaves to do."""
 
     added: Named
-    removed: Named
     #: Other labels, tags or intervals.
     changed: Named
+    #: Still watched: to be unwatched.
+    unwanted: tuple[Unwanted, ...]
 
 
 _NONE: Final = Named(0, ())
 
 
+async def lock(connection: Connection) -> None:
+    """Be the one that changes what is watched, until the transaction ends."""
+    await connection.execute(_SQL.lock_watchlist)
+
+
 async def apply(
     connection: Connection, sources: Sequence[WantedSource], entries: Sequence[WatchEntry]
 ) -> WatchlistChange:
-    """Make the watched set what it should be. The caller has checked that the set is valid and not empty."""
+    """Watch all that is wanted, and find what is not: the caller ends that, in transactions of its own.
+
+    The set was checked: it is valid and not empty.
+    """
     if await _is_applied(connection, sources, entries):
-        return WatchlistChange(_NONE, _NONE, _NONE)
-    await connection.execute(_SQL.lock_watchlist)
+        return WatchlistChange(_NONE, _NONE, ())
+    await lock(connection)
     await connection.execute(
         _SQL.write_sources,
         {
@@ -75,10 +101,9 @@ async def apply(
         await connection.execute(step)
     changed = await _fetch_numbers(connection, _SQL.update_watches)
     added = await _fetch_numbers(connection, _SQL.open_periods)
-    removed = await _fetch_numbers(connection, _SQL.find_unwanted)
-    if removed:
-        await unwatch(connection, removed)
-    return WatchlistChange(*[await _name(connection, watches) for watches in (added, removed, changed)])
+    cursor = await connection.execute(_SQL.find_unwanted)
+    unwanted = tuple([Unwanted(*row) for row in await cursor.fetchall()])
+    return WatchlistChange(await _name(connection, added), await _name(connection, changed), unwanted)
 
 
 async def _fetch_numbers(connection: Connection, statement: bytes) -> list[int]:
@@ -142,9 +167,21 @@ async def _fill_wanted(
             )
 
 
-async def unwatch(connection: Connection, watches: Sequence[int]) -> None:
-    """End the knowledge about these watches; their open crawls cover them no longer."""
-    bind: dict[str, object] = {"watches": list(watches)}
+async def find_still_watched(connection: Connection, unwanted: Sequence[Unwanted]) -> set[int]:
+    """Which of these are still in the period that has to end. The caller holds the lock."""
+    bind = {
+        "watches": [watch.watch_id for watch in unwanted],
+        "watched_froms": [watch.watched_from for watch in unwanted],
+    }
+    return {row[0] async for row in await connection.execute(_SQL.find_still_watched, bind)}
+
+
+async def unwatch(connection: Connection, watches: Sequence[int], lead: timedelta = timedelta(0)) -> datetime:
+    """End the knowledge about these watches; their open crawls cover them no longer.
+
+    Returns when, by the clock and ``lead`` ahead of it: the caller commits neither before nor long after.
+    """
+    bind: dict[str, object] = {"watches": list(watches), "lead": lead}
     await connection.execute(_SQL.lock_their_crawls, bind)
     cursor = await connection.execute(_SQL.skip_their_crawls, bind)
     crawls = sorted({row[0] for row in await cursor.fetchall()})
@@ -154,7 +191,9 @@ async def unwatch(connection: Connection, watches: Sequence[int]) -> None:
     cursor = await connection.execute(_SQL.choose_end, bind)
     row = await cursor.fetchone()
     assert row is not None
-    bind["instant"] = row[0]
+    wanted_at: datetime = row[0]
+    # Later where history is ahead of the clock.
+    bind["instant"] = row[1]
     await connection.execute(_SQL.close_versions, bind)
     await connection.execute(_SQL.close_spans, bind)
     cursor = await connection.execute(_SQL.close_witnesses, bind)
@@ -162,6 +201,7 @@ async def unwatch(connection: Connection, watches: Sequence[int]) -> None:
     if witnesses:
         await drop_testimony(connection, witnesses)
     await connection.execute(_SQL.close_periods, bind)
+    return wanted_at
 
 
 async def drop_testimony(connection: Connection, snapshots: Sequence[int]) -> None:

@@ -172,24 +172,25 @@ def test_a_kill_at_any_heartbeat_loses_nothing(stand: Stand, source: str, beat: 
 
 
 @pytest.mark.parametrize("source", [pytest.param(SOURCES[0], id="sample")])
-def test_a_kill_while_an_address_is_unwatched_changes_nothing(stand: Stand, source: str) -> None:
+@pytest.mark.parametrize("point", ["watchlist_written", "watches_removed"])
+def test_a_kill_while_an_address_is_unwatched_changes_nothing(stand: Stand, source: str, point: str) -> None:
     """History ends whole or not at all: after the kill all is as before, after the next run it is closed."""
-    check_unwatch(stand, source)
+    check_unwatch(stand, source, point)
 
 
 @pytest.mark.faults_full
 @pytest.mark.parametrize("source", SOURCES[1:])
 def test_a_kill_while_any_address_is_unwatched_changes_nothing(stand: Stand, source: str) -> None:
     """The same at every source."""
-    check_unwatch(stand, source)
+    check_unwatch(stand, source, "watches_removed")
 
 
-def check_unwatch(stand: Stand, source: str) -> None:
+def check_unwatch(stand: Stand, source: str, point: str) -> None:
     """Kill the run that applies a watchlist without this source, then let one finish."""
     stand.crawl()
     before = stand.known()
     drop_from_watchlist(stand, source)
-    first = processes.crawl(stand, crash_at="watchlist_written:1")
+    first = processes.crawl(stand, crash_at=f"{point}:1")
     assert first.killed, first.stderr[-2000:]
     assert stand.known() == before
 

@@ -61,6 +61,13 @@ def crawl_rounds(stage: Stage, rounds: int) -> None:
         stage.world.change(step + 1)
 
 
+def hold_still(stage: Stage, rounds: int, *, moves: int = 0) -> None:
+    """Passes that find nothing new, though Algorand's round and Solana's prices may move on."""
+    for _ in range(rounds):
+        stage.crawl()
+        stage.world.advance(moves)
+
+
 def live_eventfully(stage: Stage) -> None:
     """All that can become of a list: carried, confirmed, superseded, released, rejected, unwatched."""
     crawl_rounds(stage, 2)
@@ -183,6 +190,12 @@ def fold_stage(stage: Stage) -> int:
             return folded
 
     return asyncio.run(go())
+
+
+def fold_all(stage: Stage) -> int:
+    """Fold all that can be, whoever waited for it."""
+    finish_passes(stage)
+    return fold_stage(stage)
 
 
 _AGE_BODIES = """

@@ -41,6 +41,8 @@ def _apply(url: str, *sets: tuple[Sequence[WantedSource], Sequence[WatchEntry]])
             for sources, watches in sets:
                 async with opened.transaction() as connection:
                     change = await watching.apply(connection, sources, watches)
+                    if change.unwanted:
+                        await watching.unwatch(connection, [watch.watch_id for watch in change.unwanted])
                     cursor = await connection.execute("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")
                     row = await cursor.fetchone()
                     assert row is not None
@@ -52,7 +54,7 @@ def _apply(url: str, *sets: tuple[Sequence[WantedSource], Sequence[WatchEntry]])
 
 def _count(change: WatchlistChange) -> tuple[int, int, int]:
     """How many came, left, and are different."""
-    return change.added.count, change.removed.count, change.changed.count
+    return change.added.count, len(change.unwanted), change.changed.count
 
 
 def _with_first(**changes: object) -> tuple[WatchEntry, ...]:
@@ -125,7 +127,7 @@ def test_what_is_different_is_named(database_url: str) -> None:
     )
 
     assert str(changed.change.changed) == "hedera 0.0.1"
-    assert str(changed.change.removed) == "okx_runes bc1q 840000:3"
+    assert [watch.name for watch in changed.change.unwanted] == ["okx_runes bc1q 840000:3"]
     assert str(changed.change.added) == ""
     assert str(grown.change.added).endswith(" … and 6 more")
 

@@ -119,6 +119,15 @@ def test_a_stale_pid_of_a_living_stranger_is_not_a_server(data_dir: Path) -> Non
         stranger.kill()
 
 
+@pytest.mark.parametrize("text", ["", "garbage\n"])
+def test_a_record_cut_off_by_a_power_cut_does_not_block_the_next_start(data_dir: Path, text: str) -> None:
+    """Nobody runs there, whatever the file was going to say."""
+    (data_dir / "data" / "postmaster.pid").write_text(text)
+
+    with embedded.running(data_dir) as url:
+        assert ask(url, "SELECT 1") == 1
+
+
 def test_the_port_is_opened_again_after_a_crash(data_dir: Path) -> None:
     """`db start --port` holds until `db stop`: the next command restores what was asked for."""
     url = embedded.start(data_dir, free_port())

@@ -266,6 +266,35 @@ def test_other_files_are_never_removed(lived: Stage, tmp_path: Path) -> None:
     assert (busy / "thesis.txt").read_text() == "all I have"
 
 
+def test_what_lies_beside_a_summary_is_no_export(lived: Stage, tmp_path: Path) -> None:
+    """Neither somebody's own file of that name, nor an export to which somebody added."""
+    own, added = tmp_path / "own", tmp_path / "added"
+    own.mkdir()
+    (own / SUMMARY).write_text("{}")
+    _export(lived, added, Wanted(tables=["coverage"]))
+    for folder in (own, added):
+        (folder / "thesis.txt").write_text("all I have")
+
+        with pytest.raises(UsageError, match="other files"):
+            _export(lived, folder, replaces=True)
+        assert (folder / "thesis.txt").read_text() == "all I have"
+
+
+def test_what_is_put_there_meanwhile_stays(lived: Stage, tmp_path: Path) -> None:
+    """The folder was empty as the export began."""
+    folder = tmp_path / "lake"
+    folder.mkdir()
+
+    def put_something(_done: int, _all: int) -> None:
+        (folder / "mine.txt").write_text("mine")
+
+    with pytest.raises(UsageError, match="other files now"):
+        _export(lived, folder, on_table=put_something)
+
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["lake"]
+    assert (folder / "mine.txt").read_text() == "mine"
+
+
 def test_what_cannot_be_exported_is_refused(lived: Stage, tmp_path: Path) -> None:
     """A table nobody has, and a moment that has not come; nothing is made."""
     with pytest.raises(UsageError, match="There is no table portfolio: there are adoptions, assets"):

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
-import psycopg
 import pytest
 
 from indexer.cli.raw import unpack
@@ -21,7 +20,9 @@ from tests.integration.keeping import (
     Stage,
     decide,
     finish_passes,
+    fold_all,
     fold_stage,
+    hold_still,
     look_away,
     open_stage,
     read_answers,
@@ -33,25 +34,12 @@ from tests.integration.keeping import (
 
 _INSTANTS = "SELECT snapshot_at FROM report.snapshots WHERE snapshot_at IS NOT NULL ORDER BY 1"
 
-#: Over the snapshot the run begins after.
-_STRETCH = """
-UPDATE ledger.snapshot_run
-SET first_at = first_at - interval '1 day', instants[1] = first_at - interval '1 day'
-"""
-
 _NEWEST = """
 SELECT source, count(*) AS watches, min(snapshot_at) AS oldest
 FROM report.coverage GROUP BY source ORDER BY source
 """
 
 _GAPS = "SELECT to_jsonb(g)::text AS line FROM report.gaps AS g ORDER BY 1"
-
-
-def hold_still(stage: Stage, rounds: int, *, moves: int = 0) -> None:
-    """Passes that find nothing new, though Algorand's round and Solana's prices may move on."""
-    for _ in range(rounds):
-        stage.crawl()
-        stage.world.advance(moves)
 
 
 @pytest.fixture
@@ -61,12 +49,6 @@ def stage(database_url: str, tmp_path: Path) -> Iterator[Stage]:
     """
     with open_stage(database_url, tmp_path, {**SIZES, "solana_das": (12, 5, 3)}) as opened:
         yield opened
-
-
-def fold(stage: Stage) -> int:
-    """Fold all that can be."""
-    finish_passes(stage)
-    return fold_stage(stage)
 
 
 def instants(stage: Stage) -> list[datetime]:
@@ -112,19 +94,19 @@ def _is_quarantined(stage: Stage) -> bool:
 def test_no_answer_changes(stage: Stage, seed: int) -> None:
     """Whatever happened, folded in several goes: every report says the same at every instant."""
     live_at_random(stage, seed, 8)
-    folded = fold(stage)
+    folded = fold_all(stage)
     live_at_random(stage, seed + 100, 6)
     at = instants(stage)
     answers, gaps = read_answers(stage, at), stage.rows(_GAPS)
 
-    folded += fold(stage)
+    folded += fold_all(stage)
 
     assert folded > 0
     assert read_answers(stage, at) == answers
     assert stage.rows(_GAPS) == gaps
     assert rules(verify_stage(stage)) == set()
     assert replay_stage(stage).differences == []
-    assert fold(stage) == 0
+    assert fold_all(stage) == 0
 
 
 def test_status_and_metrics_are_about_the_newest_snapshot(stage: Stage) -> None:
@@ -139,7 +121,7 @@ def test_status_and_metrics_are_about_the_newest_snapshot(stage: Stage) -> None:
             sources = await reading.list_sources(connection)
             return early, figures, sources, await reading.read_clock(connection)
 
-    assert fold(stage) > 0
+    assert fold_all(stage) > 0
     early, figures, sources, late = stage.run(look)
 
     assert stage.rows(_NEWEST) == newest
@@ -156,7 +138,7 @@ def test_what_is_folded_leaves_no_other_row(stage: Stage) -> None:
     crawls = stage.value("SELECT count(*) FROM ledger.crawl")
     watches = stage.value("SELECT count(*) FROM ledger.watch")
 
-    folded = fold(stage)
+    folded = fold_all(stage)
 
     assert folded == 4 * watches
     assert stage.value("SELECT sum(cardinality(instants)) FROM ledger.snapshot_run") == folded
@@ -175,13 +157,13 @@ def test_report_crawls_goes_on_listing_what_is_folded(stage: Stage) -> None:
     hold_still(stage, 3, moves=1)
     stage.sim.faults.add(Fault("hedera", "status", status=500, times=2))
     hold_still(stage, 3, moves=1)
-    fold(stage)
+    fold_all(stage)
     stage.sim.faults.add(Fault("algorand", "status", status=500, times=2))
     hold_still(stage, 3, moves=1)
     before = stage.rows(_CRAWLS)
     folded = stage.value("SELECT count(DISTINCT crawl_id) FROM ledger.folded_crawl")
 
-    fold(stage)
+    fold_all(stage)
 
     after = stage.rows(_CRAWLS)
     now = {row["crawl_id"] for row in stage.rows("SELECT crawl_id FROM ledger.folded_crawl")}
@@ -201,11 +183,11 @@ def test_report_crawls_goes_on_listing_what_is_folded(stage: Stage) -> None:
 def test_runs_of_an_earlier_revision_grow_on(stage: Stage) -> None:
     """What was not kept of their crawls is NULL, never a guess; of those that join them it is told."""
     hold_still(stage, 4)
-    fold(stage)
+    fold_all(stage)
     tamper(stage, "snapshot_run", "UPDATE ledger.snapshot_run SET queued_lags = NULL")
     old = [row["crawl_id"] for row in stage.rows("SELECT crawl_id FROM ledger.folded_crawl")]
     hold_still(stage, 3)
-    fold(stage)
+    fold_all(stage)
 
     rows = stage.rows(
         "SELECT * FROM report.crawls WHERE crawl_id IN (SELECT crawl_id FROM ledger.folded_crawl)"
@@ -255,7 +237,7 @@ def test_a_folded_crawl_still_says_whom_it_was_about(stage: Stage) -> None:
     hold_still(stage, 4)
     crawls = [row["crawl_id"] for row in stage.rows("SELECT crawl_id FROM ledger.crawl ORDER BY crawl_id")]
     before = stage.run(ask)
-    fold(stage)
+    fold_all(stage)
 
     assert stage.run(ask) == before
     assert all(before.values())
@@ -293,7 +275,7 @@ def test_every_answer_stays_to_the_byte(stage: Stage) -> None:
     crawls = [row["crawl_id"] for row in stage.rows("SELECT crawl_id FROM ledger.crawl ORDER BY 1")]
     before = _kept(stage, crawls)
 
-    assert fold(stage) > 0
+    assert fold_all(stage) > 0
 
     after = _kept(stage, crawls)
     assert after == before
@@ -303,13 +285,13 @@ def test_every_answer_stays_to_the_byte(stage: Stage) -> None:
 def test_crawling_goes_on_where_it_was_folded(stage: Stage) -> None:
     """Further repeats join the run; a change begins anew."""
     hold_still(stage, 4)
-    fold(stage)
+    fold_all(stage)
     hold_still(stage, 3)
-    fold(stage)
+    fold_all(stage)
     folded = stage.value("SELECT count(*) FROM ledger.snapshot_run")
     stage.world.churn(0.2, 9)
     hold_still(stage, 4)
-    fold(stage)
+    fold_all(stage)
 
     assert folded == stage.value("SELECT count(*) FROM ledger.watch")
     assert stage.value("SELECT count(*) FROM ledger.snapshot_run") > folded
@@ -323,76 +305,3 @@ def test_a_pass_that_waits_keeps_its_crawls(stage: Stage) -> None:
     stage.execute("UPDATE ledger.crawl_pass SET finished_at = NULL")
 
     assert fold_stage(stage) == 0
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "DELETE FROM ledger.snapshot",
-        "DELETE FROM ledger.snapshot_run",
-        "TRUNCATE ledger.snapshot_run",
-        "UPDATE ledger.snapshot_run SET fresh_for = fresh_for * 2",
-        "UPDATE ledger.snapshot_run SET instants[1] = instants[1] + interval '1 second'",
-        "UPDATE ledger.snapshot_run SET heights[1] = 7",
-        "UPDATE ledger.snapshot_run SET crawls = crawls[2:]",
-        "UPDATE ledger.snapshot_run SET queued_lags[1] = queued_lags[1] + 1",
-        "UPDATE ledger.snapshot_run SET attempts = array_fill(2, ARRAY[cardinality(instants)])",
-        "UPDATE ledger.snapshot_run SET retries = array_fill(1, ARRAY[cardinality(instants)])",
-    ],
-)
-def test_runs_are_history(stage: Stage, statement: str) -> None:
-    """Nobody rewrites or deletes them, nor the snapshots they stand on."""
-    hold_still(stage, 4)
-    assert fold(stage) > 0
-
-    with pytest.raises(psycopg.errors.IntegrityError):
-        stage.execute(statement)
-
-
-@pytest.mark.parametrize(
-    ("statement", "rule"),
-    [
-        ("UPDATE ledger.snapshot_run SET head_id = head_id + 100000", "run_without_head"),
-        ("UPDATE ledger.snapshot_run SET instants[2] = instants[1]", "run_out_of_order"),
-        (
-            _STRETCH,
-            "run_interrupted",
-        ),
-    ],
-)
-def test_a_hand_in_a_run_is_found(stage: Stage, statement: str, rule: str) -> None:
-    """The rules of history hold for runs too."""
-    hold_still(stage, 5)
-    assert fold(stage) > 0
-
-    tamper(stage, "snapshot_run", statement)
-
-    assert rule in rules(verify_stage(stage, quick=True))
-
-
-def test_a_repeated_crawl_of_a_small_account_costs_little(database_url: str, tmp_path: Path) -> None:
-    """Folded as a daemon does it, and once pruned. Goals: 400 and 100 bytes; the rest is pages not full."""
-    watches, rounds = 60, 12
-    with open_stage(database_url, tmp_path, {"hedera": [2] * watches}) as stage:
-        hold_still(stage, 2)
-        fold(stage)
-        before = _bytes(stage)
-        for _ in range(rounds):
-            hold_still(stage, 1)
-            fold(stage)
-        grown = _bytes(stage) - before
-        fold(stage)
-
-        assert grown / (rounds * watches) < 600
-        assert (_bytes(stage) - before) / (rounds * watches) < 150
-
-
-def _bytes(stage: Stage) -> int:
-    with psycopg.connect(stage.url, autocommit=True) as connection:
-        connection.execute("VACUUM")
-    return int(
-        stage.value(
-            "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class AS c"
-            " WHERE c.relnamespace = 'ledger'::regnamespace AND c.relkind = 'r'"
-        )
-    )

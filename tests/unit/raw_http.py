@@ -141,6 +141,7 @@ class PlainSource:
     required_secrets: tuple[str, ...] = ("api_key",)
     optional_secrets: tuple[str, ...] = ()
     absences_needed: int = 1
+    repeats_facts: bool = False
     names_owner: bool = True
     volatile: re.Pattern[bytes] | None = None
     prefix: str = ""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import cast
 
 from indexer.commit import Committer
@@ -13,7 +14,7 @@ def test_it_ends_when_cancelled_at_the_very_moment_a_page_comes() -> None:
     """Whoever cancels it waits for it: the page that woke it must not make it forget that."""
 
     async def cancel_as_it_wakes() -> bool:
-        committer = Committer(cast("Database", None), timedelta(seconds=1))
+        committer = Committer(cast("Database", SimpleNamespace(life=0)), timedelta(seconds=1))
         # It waits for a transaction, for a while: what it waits with must not swallow the cancellation.
         transaction = asyncio.create_task(asyncio.sleep(60))
         committer._running[transaction] = time.monotonic()

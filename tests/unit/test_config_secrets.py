@@ -53,6 +53,23 @@ def test_secrets_are_shown_nowhere() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (f"postgresql://u:{_CANARY}?x@h:1/db", "postgresql://u:***@h:1/db"),
+        (f"postgresql://u:{_CANARY}#x@h:1/db", "postgresql://u:***@h:1/db"),
+        (f"postgresql://h:1/db?user=u&p%61ssword={_CANARY}", "postgresql://h:1/db?user=u&p%61ssword=***"),
+        ("postgresql:///db?host=/tmp/a@b", "postgresql:///db?host=/tmp/a@b"),
+    ],
+)
+def test_a_password_is_what_libpq_takes_for_one(url: str, shown: str) -> None:
+    """It ends a user at the first @, whatever the rules of other URLs say."""
+    config = load(None, {"INDEXER_DATABASE__URL": url})
+
+    assert f'url = "{shown}"' in show(config)
+    assert any(value.startswith(_CANARY) for value in secret_values(config)) == (_CANARY in url)
+
+
 @pytest.mark.parametrize("path", SECRETS, ids=".".join)
 def test_a_secret_in_the_file_is_refused_unseen(path: tuple[str, ...]) -> None:
     """The file may be committed; the message names the variable and not the value."""

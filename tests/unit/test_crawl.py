@@ -3,6 +3,7 @@
 import asyncio
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Never, cast
 
 import psycopg
@@ -63,6 +64,8 @@ class Waiting:
 class Gone:
     """A database that was stopped together with us."""
 
+    life = 0
+
     def transaction(self) -> Never:
         """Nobody answers."""
         raise psycopg.OperationalError("the connection is closed")
@@ -71,7 +74,7 @@ class Gone:
 def _crawler(folder: Path, client: object, database: object) -> Crawler:
     (folder / "indexer.toml").write_text('watchlists = ["*.yaml"]\n')
     settings = config.load(folder / "indexer.toml", {}).sources["hedera"]
-    nobody = object()  # any use of it would be another error
+    nobody = SimpleNamespace(life=0)  # any use of it would be another error
     doors = Doors(
         Hedera(), settings, cast("Client", client), cast("Database", database), cast("Committer", nobody)
     )
@@ -81,7 +84,7 @@ def _crawler(folder: Path, client: object, database: object) -> Crawler:
 def test_a_lost_database_is_no_failure_of_the_crawl(tmp_path: Path) -> None:
     """Whoever runs it hears of it; the crawl is neither ended nor blamed on the API, its lease runs out."""
     with pytest.raises(DatabaseUnavailable):
-        asyncio.run(_crawler(tmp_path, WithoutDatabase(), object()).walk(CLAIM))
+        asyncio.run(_crawler(tmp_path, WithoutDatabase(), SimpleNamespace(life=0)).walk(CLAIM))
 
 
 def test_stopping_without_a_database_is_no_error(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from indexer.store.database import Database
+from indexer.store.database import Database, Lives
 
 
 class DeafPool:
@@ -36,7 +36,7 @@ def test_what_is_cancelled_while_it_waits_for_a_connection_ends(way: str) -> Non
 
     async def test() -> tuple[bool, int]:
         pool = DeafPool()
-        database = Database("postgresql://", cast("Any", pool), cast("Any", pool))
+        database = Database("postgresql://", cast("Any", pool), cast("Any", pool), Lives())
 
         async def work() -> None:
             async with getattr(database, way)():

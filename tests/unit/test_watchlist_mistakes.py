@@ -140,6 +140,7 @@ def test_a_yaml_mistake_is_named_at_its_line(tmp_path: Path, text: str, mistake:
         ("source\taddress\n", "1: its columns are separated by tabs: save it with commas"),
         ("source,adress\n", "1: unknown column 'adress'; did you mean address?"),
         ("#\nsource,label\n", "2: column 'address' is missing"),
+        (" \n,,\nsource,label\n", "3: column 'address' is missing"),
         ("source,address,source\n", "1: column 'source' is there twice"),
         ("source,address\nhedera,a,b\n", "2: has 3 cells"),
         ('source,address\nhedera,a\nhedera,"b\nhedera,c\n', "3: is not CSV from here on"),

@@ -48,7 +48,8 @@ crawl: Final = Table(
         Date,
         nullable=False,
         server_default=text("date_trunc('month', now() AT TIME ZONE 'UTC')::date"),
-        comment="Partition key of its raw pages, fixed for life: first day of the month it was queued.",
+        comment="Partition key of its raw pages: first day of the month it was queued; retention moves"
+        " a crawl without any to a later one.",
     ),
     Column(
         "state",

@@ -179,3 +179,26 @@ def test_a_walk_that_breaks_fails_its_watch_and_nothing_else(open_stage: OpenSta
         ("algorand", "published", None),
         ("hedera", "failed", "ZeroDivisionError"),
     ]
+
+
+def test_a_source_of_a_newer_program_is_left_to_it(open_stage: OpenStage) -> None:
+    """Its crawls wait in the queue both share; ours go on."""
+    stage = open_stage({"hedera": (1,) * 3})
+
+    async def work(engine: Engine) -> None:
+        await begin(engine)
+        await make_due(engine)
+        stage.execute(
+            "INSERT INTO ledger.source (source_id, network, origin)"
+            " VALUES ('a_newer_one', 'elsewhere', 'https://newer.example')"
+        )
+        stage.execute("INSERT INTO ledger.crawl (source_id) VALUES ('a_newer_one')")
+        await work_until(engine, lambda: stage.value(PUBLISHED) == 3, "hedera is done")
+
+    stage.run(work)
+
+    assert stage.rows("SELECT source_id, attempts FROM ledger.crawl WHERE state = 'pending'") == [
+        {"source_id": "a_newer_one", "attempts": 0}
+    ]
+    # Without a watch it would be a violation, and the newer program's watches are its own affair.
+    stage.execute("DELETE FROM ledger.crawl WHERE source_id = 'a_newer_one'")

@@ -5,12 +5,15 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from indexer import bootstrap
 from indexer.jobs import Engine
 from indexer.prune import Repeats
 from indexer.store import upkeep
 from indexer.upkeep import NoticeBoard, SpaceGuard, do_upkeep
 from tests.integration.engine.conftest import OpenStage
+from tests.integration.engine.stage import Fault
 
 TASKS = "SELECT task, found FROM ledger.upkeep WHERE ended_at IS NOT NULL ORDER BY task"
 NOTICES = "SELECT kind, message FROM ledger.notice ORDER BY kind"
@@ -62,6 +65,21 @@ def test_raw_pages_are_dropped_by_the_month_after_their_retention(open_stage: Op
     stage.run(lambda engine: do_upkeep(engine.database, engine.config, Repeats()), RETENTION__RAW="90d")
 
     assert (kept, stage.value(old)) == (4, 0)
+
+
+def test_a_retention_that_is_held_back_is_told(open_stage: OpenStage) -> None:
+    """Once a run, by source: a crawl nobody goes on with keeps its month and every later one."""
+    stage = open_stage({"hedera": (25,), "algorand": (1,)}, pages=10)
+    stage.sim.faults.add(Fault("hedera", "status", page=2, status=502, times=None))
+    stage.crawl(DEFAULTS__TIMEOUT="200ms")
+    stage.execute("UPDATE ledger.crawl SET part_on = '2025-01-01' WHERE pages = 1 AND state = 'pending'")
+
+    with capture_logs() as logs:
+        stage.run(lambda engine: do_upkeep(engine.database, engine.config, Repeats()), RETENTION__RAW="90d")
+
+    (told,) = [entry for entry in logs if entry["log_level"] == "warning"]
+    assert (told["source"], told["crawls"]) == ("hedera", 1)
+    assert "watchlist" in told["advice"]
 
 
 def test_broken_rules_are_found_and_told(open_stage: OpenStage) -> None:

@@ -20,17 +20,17 @@ SELECT watch_id, crawl_id, state, judged_at + %(ahead)s, snapshot_at + %(ahead)s
 FROM ledger.snapshot
 """
 
-#: The database clock, in which the first snapshots that are written take so many seconds each.
+#: The database clock, in which the first statements that write a table take so many seconds each.
 _LOSE_TIME = """
 CREATE SCHEMA slow;
-CREATE SEQUENCE slow.publishes MINVALUE 0 START 0;
+CREATE SEQUENCE slow.writes MINVALUE 0 START 0;
 CREATE FUNCTION slow.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
     'SELECT pg_catalog.clock_timestamp()
             + interval ''1 s'' * {seconds} * least(last_value + is_called::int, {times})
-     FROM slow.publishes';
+     FROM slow.writes';
 CREATE FUNCTION slow.lose_time() RETURNS trigger LANGUAGE plpgsql AS
-    'BEGIN PERFORM nextval(''slow.publishes''); RETURN NULL; END';
-CREATE TRIGGER lose_time AFTER INSERT ON ledger.snapshot FOR EACH STATEMENT EXECUTE FUNCTION slow.lose_time();
+    'BEGIN PERFORM nextval(''slow.writes''); RETURN NULL; END';
+CREATE TRIGGER lose_time AFTER {writes} FOR EACH STATEMENT EXECUTE FUNCTION slow.lose_time();
 DO 'BEGIN EXECUTE format(''ALTER DATABASE %%I SET search_path = slow, pg_catalog'', current_database()); END';
 """
 
@@ -109,9 +109,12 @@ def test_instants_increase_strictly(open_stage: OpenStage) -> None:
     assert instants == sorted(set(instants))
 
 
-def lose_time(stage: Stage, seconds: int, times: int = 99) -> None:
+def lose_time(stage: Stage, seconds: int, times: int = 99, writes: str = "INSERT ON ledger.snapshot") -> None:
+    """From now on the first ``times`` statements that do these writes take so long each."""
     for statement in _LOSE_TIME.strip().split(";\n"):
-        stage.execute(statement.replace("{seconds}", str(seconds)).replace("{times}", str(times)))
+        for name, value in (("seconds", seconds), ("times", times), ("writes", writes)):
+            statement = statement.replace(f"{{{name}}}", str(value))  # noqa: PLW2901  filled in step by step
+        stage.execute(statement)
 
 
 def test_a_publish_that_takes_long_names_a_later_instant(open_stage: OpenStage) -> None:

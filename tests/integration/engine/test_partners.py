@@ -6,9 +6,16 @@ import pytest
 
 from tests.integration.engine.conftest import OpenStage
 from tests.integration.engine.stage import Fault, Stage, outcomes
-from tests.integration.keeping import replay_stage, rules, verify_stage
+from tests.integration.keeping import replay_stage, rules, tamper, verify_stage
 
 _FUNGIBLE: Final = "SELECT count(*) FROM report.holdings WHERE kind = 'fungible'"
+
+_INSTANTS: Final = {
+    "watch_period": ("watched_from",),
+    "snapshot": ("judged_at", "snapshot_at", "fresh_until", "first_page_at", "last_page_at"),
+    "holding_version": ("valid_from", "observed_at"),
+    "carried_span": ("valid_from",),
+}
 
 
 def _crawl_with(stage: Stage, revision: str) -> list[str]:
@@ -35,6 +42,91 @@ def test_a_partner_that_lists_no_fungibles_sells_none(open_stage: OpenStage) -> 
     assert stage.value("SELECT count(*) FROM ledger.holding_version WHERE valid_to IS NOT NULL") == 0
     assert rules(verify_stage(stage)) == set()
     assert not replay_stage(stage).found
+
+
+def _let_days_go_by(stage: Stage, days: int) -> None:
+    """All that is known, as if it had been learned so much earlier."""
+    for table, columns in _INSTANTS.items():
+        changes = ", ".join(f"{column} = {column} - make_interval(days => {days})" for column in columns)
+        tamper(stage, table, f"UPDATE ledger.{table} SET {changes}")
+
+
+def _leave_tokens(stage: Stage, kinds: frozenset[str]) -> None:
+    """Of what the first account holds only these kinds stay: nothing on its list would tell a balance."""
+    address = stage.world.watched[0].address
+    catalogue = stage.world.catalogue["solana_das"]
+    for item in stage.world.items("solana_das", address):
+        if catalogue[item.asset_ref].kind not in kinds:
+            stage.world.remove("solana_das", address, item.key)
+
+
+def test_a_list_that_would_not_show_it_sells_no_fungibles_either(open_stage: OpenStage) -> None:
+    """Only compressed assets are left on it: which partner answered cannot be told."""
+    stage = open_stage({"solana_das": (60, 12)}, pages=25)
+    stage.settings["GUARD__CONFIRM_AFTER"] = "0s"
+    _leave_tokens(stage, frozenset({"compressed", "core", "token"}))
+    _crawl_with(stage, "T")
+    fungible = stage.value(_FUNGIBLE)
+    assert fungible > 3
+
+    for _ in range(4):
+        _crawl_with(stage, "M")
+        assert stage.value(_FUNGIBLE) == fungible
+    assert rules(verify_stage(stage)) == set()
+    assert not replay_stage(stage).found
+
+    _crawl_with(stage, "T")
+    assert stage.differences() == {}
+    assert stage.value(f"{_FUNGIBLE} AND status = 'fresh'") == fungible
+
+
+def test_what_is_not_listed_for_a_week_is_believed_to_be_gone(open_stage: OpenStage) -> None:
+    """Whoever sells everything that would show on a list: it is carried for a week, and then no longer."""
+    stage = open_stage({"solana_das": (60, 12)}, pages=25)
+    stage.settings["GUARD__CONFIRM_AFTER"] = "0s"
+    _leave_tokens(stage, frozenset({"compressed", "core", "token"}))
+    _crawl_with(stage, "T")
+    _leave_tokens(stage, frozenset({"compressed", "core"}))
+    for _ in range(2):
+        _crawl_with(stage, "T")
+    assert stage.value("SELECT count(*) FROM report.holdings WHERE status = 'carried'") > 0
+
+    _let_days_go_by(stage, 8)
+    _crawl_with(stage, "T")
+    _crawl_with(stage, "T")
+
+    assert stage.differences() == {}
+    assert stage.value("SELECT count(*) FROM report.holdings WHERE status = 'carried'") == 0
+
+
+def test_a_repeated_list_proves_no_more_than_it_did(open_stage: OpenStage) -> None:
+    """An address that only the poor partner ever answered: what it leaves out stays unknown."""
+    stage = open_stage({"solana_das": (24, 8)})
+    first, second = (watched.address for watched in stage.world.watched)
+    stage.watchlist = f"addresses:\n  - {{source: solana_das, address: {first}}}\n"
+    _crawl_with(stage, "T")
+    stage.watchlist = None
+
+    for _ in range(3):
+        _crawl_with(stage, "M")
+        proofs = "SELECT count(*) FROM report.snapshots WHERE address = %(address)s AND proves_absence"
+        assert stage.value(proofs, address=second) == 0
+    assert not replay_stage(stage).found
+
+
+def test_what_is_told_every_day_is_not_forgotten_after_a_week(open_stage: OpenStage) -> None:
+    """Its age counts from the last list that told balances, be it a list that repeats the one before."""
+    stage = open_stage({"solana_das": (24,)})
+    _crawl_with(stage, "T")
+    fungible = stage.value(_FUNGIBLE)
+    stage.execute("UPDATE ledger.fact SET learned_at = learned_at - interval '6 days'")
+    assert _crawl_with(stage, "T") == ["unchanged"]
+    stage.execute("UPDATE ledger.fact SET learned_at = learned_at - interval '2 days'")
+
+    for _ in range(3):
+        _crawl_with(stage, "M")
+
+    assert stage.value(_FUNGIBLE) == fungible
 
 
 def test_a_provider_that_never_told_balances_proves_absences(open_stage: OpenStage) -> None:

@@ -68,6 +68,8 @@ def test_an_ordinary_owner_can_run_it(world: World, database_url: str) -> None:
                 f" ALTER TABLE ledger.snapshot_run OWNER TO {owner};"
                 " ALTER FUNCTION ledger.fold_unchanged(bigint, integer, timestamptz)"
                 f" OWNER TO {owner};"
+                f" ALTER FUNCTION ledger.drop_raw_before(date) OWNER TO {owner};"
+                f" ALTER TABLE ledger.crawl OWNER TO {owner};"
                 f" ALTER TABLE ledger.asset_detail OWNER TO {owner}".encode()
             )
             separator = "&" if "?" in database_url else "?"

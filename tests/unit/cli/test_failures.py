@@ -14,6 +14,7 @@ from indexer.cli.failures import find_cause, known_secrets, report_failure
         (errors.DatabaseUnavailable("x"), 4),
         (errors.SchemaNotCurrent("x"), 4),
         (psycopg.OperationalError("x"), 4),
+        (psycopg.errors.ReadOnlySqlTransaction("x"), 4),
         (errors.ClockWentBack("x"), 1),
         (RuntimeError("x"), 1),
         (BrokenPipeError(), 141),
@@ -43,6 +44,13 @@ def test_the_text_of_an_unexpected_error_is_not_shown(capsys: pytest.CaptureFixt
     assert "topsecretkey" not in err
     assert "KeyError" in err
     assert "--debug" in err
+
+
+def test_a_standby_is_told_apart_from_a_server_that_is_down(capsys: pytest.CaptureFixture[str]) -> None:
+    """It answers, and takes no writes: what helps is another URL."""
+    report_failure(psycopg.errors.ReadOnlySqlTransaction("cannot execute UPDATE"), debug=False)
+
+    assert "read-only: set database.url to the primary" in capsys.readouterr().err
 
 
 def test_debug_shows_the_traceback_with_secrets_masked(capsys: pytest.CaptureFixture[str]) -> None:

@@ -209,6 +209,8 @@ def test_a_server_that_knows_only_its_own_links_has_the_last_word() -> None:
 
     assert [SOURCE.read_error(asked, status, unknown) for status in (400, 404)] == [None, None]
     assert isinstance(SOURCE.read_error(asked, 500, unknown), ServerTrouble)
+    # A refusal is the end; an answer that is none says nothing about it.
+    assert all(isinstance(SOURCE.read_error(asked, 200, odd), BadPage) for odd in (unknown, b"", b"<html>"))
     assert SOURCE.parse(asked, unknown) == SOURCE.parse(asked, b"no such file") == Page()
     with pytest.raises(BadPage):
         SOURCE.parse(asked, b'{"nfts": {}, "links": {"next": null}}')

@@ -168,14 +168,15 @@ def test_a_refusal_teaches_the_dialect(facts: dict[str, str], error: bytes, taug
         ({"mode": "page"}, None, {"works": "page"}),
         ({"mode": "page", "options": ""}, None, {"works": "page"}),
         ({"options": "rejected"}, None, {}),
-        ({"works": "keyset"}, None, {}),
+        ({"works": "keyset"}, None, {"works": "keyset"}),
+        ({"works": "keyset", "mode": "page"}, None, {}),
         ({}, RESUMED.cursor, {}),
     ],
 )
 def test_a_list_teaches_what_its_provider_takes(
     facts: dict[str, str], cursor: Cursor | None, learned: dict[str, str]
 ) -> None:
-    """Only a list that was asked for with fungible tokens says so, once."""
+    """Only a list that was asked for with fungible tokens says so, and says it again."""
     page = parse(item(IDS[2]), question=Question((OWNER,), cursor=cursor, facts=facts))
 
     assert (dict(page.facts), set(page.lasting), page.teaches_only) == (learned, set(learned), False)

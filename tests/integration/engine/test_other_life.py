@@ -1,0 +1,132 @@
+"""A database that lost what was committed last: a standby that took over, a backup, a crash without a log."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from indexer import jobs, walk
+from indexer.jobs import Engine, Selection
+from indexer.store.passes import Outcome
+from tests.conftest import _create, _drop
+from tests.integration.engine.conftest import OpenStage
+from tests.integration.engine.stage import Stage
+
+_NEWEST = "SELECT asset_id, asset_ref FROM ledger.asset ORDER BY asset_id DESC LIMIT 1"
+
+_END_SESSIONS = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = {}"
+
+
+@pytest.fixture
+def earlier(server_url: str, database_url: str) -> Iterator[str]:
+    """The name for a copy of the database, dropped in the end."""
+    name = f"{conninfo_to_dict(database_url)['dbname']}_earlier"
+    yield name
+    _drop(server_url, name)
+
+
+def _copy(server_url: str, name: str, earlier: str) -> None:
+    """The database as it is now, under another name; whoever is connected is not any more."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL(_END_SESSIONS).format(sql.Literal(name)))
+    _create(server_url, earlier, name)
+
+
+def _swap(server_url: str, name: str, earlier: str) -> None:
+    """The copy takes the place of the database, under whoever is connected."""
+    spare = f"{earlier}_spare"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        statement = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+        connection.execute(statement.format(sql.Identifier(name), sql.SQL("false")))
+        connection.execute(sql.SQL(_END_SESSIONS).format(sql.Literal(name)))
+        for old, new in ((name, spare), (earlier, name), (spare, earlier)):
+            rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+            connection.execute(rename.format(sql.Identifier(old), sql.Identifier(new)))
+
+
+async def _crawl(engine: Engine) -> list[str]:
+    found: tuple[Outcome, ...] = await jobs.run_pass(engine, Selection(None, None), lambda _progress: None)
+    return [outcome.outcome for outcome in found]
+
+
+async def _learn_something(stage: Stage, engine: Engine) -> str:
+    """Crawl a changing world until it names an asset nobody knew; its reference."""
+    (before,) = stage.rows(_NEWEST)
+    for step in range(1, 40):
+        stage.world.change(step)
+        await _crawl(engine)
+        (newest,) = stage.rows(_NEWEST)
+        if newest != before:
+            return str(newest["asset_ref"])
+    raise AssertionError("the world has no new assets")
+
+
+def test_numbers_of_another_life_are_forgotten(
+    open_stage: OpenStage, server_url: str, earlier: str, database_url: str
+) -> None:
+    """Another process gave the lost number to another asset: nobody is said to hold that one."""
+    stage = open_stage({"algorand": (4,)}, pages=100)
+    stage.crawl()
+    name = str(conninfo_to_dict(database_url)["dbname"])
+    _copy(server_url, name, earlier)
+
+    async def go(engine: Engine) -> tuple[int, list[str]]:
+        await _learn_something(stage, engine)
+        _swap(server_url, name, earlier)
+        stage.execute("INSERT INTO ledger.asset (network, asset_ref) VALUES ('algorand', '999999999')")
+        outcomes = await _crawl(engine)
+        return engine.database.life, outcomes
+
+    assert stage.run(go) == (1, ["published"])
+
+    assert stage.differences() == {}
+    assert stage.value("SELECT count(*) FROM report.holdings WHERE asset_ref = '999999999'") == 0
+    assert stage.value("SELECT count(*) FROM report.assets WHERE asset_ref = '999999999' AND name <> ''") == 0
+
+
+def test_a_list_in_hand_is_read_again_in_another_life(
+    open_stage: OpenStage,
+    server_url: str,
+    earlier: str,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What its second page taught is lost before that page is committed: its numbers are not used."""
+    stage = open_stage({"algorand": (12,)}, pages=5)
+    name = str(conninfo_to_dict(database_url)["dbname"])
+    seen: Counter[str] = Counter()
+
+    def pull_the_plug(point: str) -> None:
+        seen[point] += 1
+        if (point, seen[point]) == ("answered", 2):
+            _copy(server_url, name, earlier)
+        elif (point, seen[point]) == ("assets_learned", 2):
+            _swap(server_url, name, earlier)
+            stage.execute("INSERT INTO ledger.asset (network, asset_ref) VALUES ('algorand', '999999999')")
+
+    monkeypatch.setattr(walk, "reached", pull_the_plug)
+
+    assert [outcome.outcome for outcome in stage.crawl()] == ["published"]
+
+    assert seen["assets_learned"] == 3
+    assert stage.differences() == {}
+    assert stage.value("SELECT count(*) FROM report.holdings WHERE asset_ref = '999999999'") == 0
+
+
+def test_a_new_session_is_no_other_life(open_stage: OpenStage) -> None:
+    """Sessions come and go; what is remembered stays while the database does."""
+    stage = open_stage({"algorand": (4,)}, pages=100)
+    name = sql.Literal(str(conninfo_to_dict(stage.url)["dbname"]))
+
+    async def go(engine: Engine) -> int:
+        await _crawl(engine)
+        with psycopg.connect(stage.url, autocommit=True) as connection:
+            mine = sql.SQL(" AND pid <> pg_backend_pid()")
+            connection.execute(sql.SQL(_END_SESSIONS).format(name) + mine)
+        await _crawl(engine)
+        return engine.database.life
+
+    assert stage.run(go) == 0
