@@ -59,7 +59,6 @@ async def find_hiding(
         item.known.watch_id: item
         for item in lists
         if item.measured is not None
-        and item.measured.missing
         and item.delta is None
         and item.verdict.witness_becomes not in ("confirmed", "released")
         and item.summary.may_hide(item.crawl.facts)

@@ -144,8 +144,9 @@ LEFT JOIN ledger.missing_holding AS m
 GROUP BY w.watch_id
 
 -- name: find_hidden
--- Lists that may leave out what lies in token accounts, and miss some: what was never one whole thing, or names its
--- account. What has been missing for a week, or was missed by a list that leaves nothing out, is believed to be gone.
+-- Lists that may leave out what lies in token accounts, and miss some: what was never one whole thing, names its
+-- account, or was never read. What has been missing for a week, or was missed by a list that leaves nothing out, is
+-- believed to be gone.
 SELECT w.watch_id
 FROM unnest(%(watches)s::bigint[], %(read_at)s::timestamptz[]) AS w (watch_id, read_at)
 WHERE EXISTS (
@@ -160,6 +161,18 @@ WHERE EXISTS (
           SELECT FROM ledger.carried_span AS s
           WHERE s.watch_id = v.watch_id AND s.asset_id = v.asset_id AND s.sub_key = v.sub_key AND s.valid_to IS NULL
             AND (s.reason = 'missing' OR s.valid_from < w.read_at - interval '7 days')
+      )
+) OR EXISTS (
+    SELECT FROM ledger.carried_span AS s
+    WHERE s.watch_id = w.watch_id AND s.valid_to IS NULL
+      AND s.reason <> 'missing' AND s.valid_from >= w.read_at - interval '7 days'
+      AND NOT EXISTS (
+          SELECT FROM ledger.holding_version AS v
+          WHERE v.watch_id = s.watch_id AND v.asset_id = s.asset_id AND v.sub_key = s.sub_key AND v.valid_to IS NULL
+      )
+      AND NOT EXISTS (
+          SELECT FROM fold AS f
+          WHERE f.watch_id = s.watch_id AND f.asset_id = s.asset_id AND f.sub_key = s.sub_key
       )
 )
 

@@ -60,6 +60,10 @@ class FullList:
     falls_short: bool = False
     #: What each page lists, pages without a row that has a name left out.
     pages: Sequence[frozenset[Key]] = ()
+    #: Nothing on it shows that its server lists what lies in token accounts too, as another one is known to.
+    may_hide: bool = False
+    #: And it misses what may lie in one.
+    hides: bool = False
 
     def lags_behind(self, height: int | None) -> bool:
         """Whether any of it was told before the chain was this high."""
@@ -73,7 +77,7 @@ class FullList:
     @property
     def proves(self) -> bool:
         """Whether what it does not list is missing from it: a nameless item may be anything."""
-        return self.nameless == 0 and not self.falls_short
+        return self.nameless == 0 and not self.falls_short and not self.hides
 
     @property
     def proves_absence(self) -> bool:

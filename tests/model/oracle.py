@@ -22,6 +22,23 @@ class Guard:
     max_unreadable: float
 
 
+#: What a list that may leave rows out does not show is carried for so long.
+CARRIED_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why the last list does not tell a holding."""
+
+    #: unreadable, missing or unkeyed
+    reason: str
+    since: datetime
+
+    def may_be_hidden(self, at: datetime) -> bool:
+        """Whether a list read then may have left it out, as far as lists before it say."""
+        return self.reason != "missing" and at - self.since <= CARRIED_FOR
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """One holding as it is believed."""
@@ -30,8 +47,14 @@ class Held:
     since: datetime
     #: When the page that showed it like this was fetched.
     seen_at: datetime
-    #: unreadable, missing or unkeyed: its last known content stands in. None: seen by the last list.
-    doubt: str | None = None
+    #: Its last known content stands in. None: seen by the last list.
+    doubt: Doubt | None = None
+
+    def doubted(self, reason: str, at: datetime) -> "Held":
+        """The same, not told by a list that is believed from this instant on."""
+        if self.doubt and self.doubt.reason == reason:
+            return self
+        return replace(self, doubt=Doubt(reason, at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +66,7 @@ class Belief:
     source_list: FullList
     held: Mapping[Key, Held]
     #: Listed but never read, so nobody knows its amount; and why: unreadable, or missing once since.
-    unknown: Mapping[Key, str]
+    unknown: Mapping[Key, Doubt]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +183,7 @@ class Story:
         if not lags and not self._surprises(found, guard):
             if witness:
                 witness.settled_at = at
+            found = replace(found, hides=found.may_hide and self._misses_what_may_be_hidden(found))
             return self._believe(found, at, at + fresh_for, frozenset())
         seconded = witness.missing if witness and not witness.lags else frozenset[Key]()
         agrees = len(missing & seconded) >= 0.9 * len(missing)
@@ -186,6 +210,19 @@ class Story:
             and len(there & page) < len(there) * (1 - guard.max_shrink)
             for there, page in self._places(found)
         )
+
+    def _misses_what_may_be_hidden(self, found: FullList) -> bool:
+        """Whether it does not list something that may lie in a token account."""
+        last = self.watched.last if self.watched else None
+        if last is None:
+            return False
+        tokens = [
+            held.doubt
+            for key, held in last.held.items()
+            if key not in found.listed and held.content.amount != 1
+        ]
+        unread = [doubt for key, doubt in last.unknown.items() if key not in found.listed]
+        return any(doubt is None or doubt.may_be_hidden(found.last_page_at) for doubt in [*tokens, *unread])
 
     def _places(self, found: FullList) -> Iterator[tuple[frozenset[Key], frozenset[Key]]]:
         """What is held where each page of a list stands, and the page."""
@@ -228,15 +265,17 @@ class Story:
 
     def _take_listed(
         self, found: FullList, at: datetime, before: Belief | None
-    ) -> tuple[dict[Key, Held], dict[Key, str]]:
+    ) -> tuple[dict[Key, Held], dict[Key, Doubt]]:
         held: dict[Key, Held] = {}
-        unknown: dict[Key, str] = {}
+        unknown: dict[Key, Doubt] = {}
         for key, content in found.listed.items():
             old = before.held.get(key) if before else None
             if content is None and old is None:
-                unknown[key] = "unreadable"
+                known = before.unknown.get(key) if before else None
+                still = known and known.reason == "unreadable"
+                unknown[key] = known if known and still else Doubt("unreadable", at)
             elif content is None and old is not None:
-                held[key] = replace(old, doubt="unreadable")
+                held[key] = old.doubted("unreadable", at)
             elif content is not None:
                 held[key] = self._take_readable(found, at, before, (key, content))
         return held, unknown
@@ -283,7 +322,7 @@ class Story:
         at: datetime,
         before: Belief,
         missed_before: frozenset[Key],
-        now: tuple[dict[Key, Held], dict[Key, str]],
+        now: tuple[dict[Key, Held], dict[Key, Doubt]],
     ) -> None:
         """What the list does not show: gone where that is proved often enough, else carried."""
         held, unknown = now
@@ -291,17 +330,17 @@ class Story:
         for key in before.held.keys() - found.listed.keys():
             old = before.held[key]
             if not found.proves:
-                held[key] = replace(old, doubt=old.doubt or "unkeyed")
-            elif once or old.doubt == "missing" or key in missed_before:
+                held[key] = old if old.doubt else old.doubted("unkeyed", at)
+            elif once or (old.doubt and old.doubt.reason == "missing") or key in missed_before:
                 bounds = (self._last_sight(key), found.last_page_at)
                 self._tell(at, key, "disappeared", old.content.amount, 0, bounds)
             else:
-                held[key] = replace(old, doubt="missing")
+                held[key] = old.doubted("missing", at)
         for key in before.unknown.keys() - found.listed.keys():
             if not found.proves:
                 unknown[key] = before.unknown[key]
-            elif not once and before.unknown[key] != "missing":
-                unknown[key] = "missing"
+            elif not once and before.unknown[key].reason != "missing":
+                unknown[key] = Doubt("missing", at)
 
     def _last_sight(self, key: Key) -> datetime:
         """First page of the last list that showed this holding readable."""

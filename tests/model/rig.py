@@ -292,13 +292,17 @@ class Rig:
 
     def read_list(self, crawl_id: int, address: str, source: str) -> FullList:
         """What the committed pages of a crawl told of one address."""
-        query = b"""SELECT p.page_no, p.fetched_at, c.part_on, c.first_page_at, c.last_page_at
+        query = b"""SELECT p.page_no, p.fetched_at, c.part_on, c.first_page_at, c.last_page_at,
+                coalesce(c.facts ? 'balances', false)
             FROM ledger.crawl AS c JOIN ledger.raw_page AS p USING (part_on, crawl_id)
             WHERE c.crawl_id = %s AND p.kind = 'page' ORDER BY p.page_no"""
         rows: list[TupleRow] = self.reading.execute(query, (crawl_id,)).fetchall()
         bodies = self._run(self._read_bodies(rows[0][2], crawl_id))
         told = [(self.world.recall(body), row[1]) for body, row in zip(bodies, rows, strict=True)]
-        return fold(told, address if KEYS[source][0][0] == "" else "", (rows[0][3], rows[0][4]))
+        found = fold(told, address if KEYS[source][0][0] == "" else "", (rows[0][3], rows[0][4]))
+        # Whether its server told a balance is heard from the pages; what was known of others, from the crawl.
+        shows = any(content and content.amount is not None for content in found.listed.values())
+        return replace(found, may_hide=rows[0][5] and not shows)
 
     async def _read_bodies(self, part_on: date, crawl_id: int) -> list[bytes]:
         async with self._database.connection() as connection:
