@@ -4,11 +4,12 @@ import asyncio
 from datetime import timedelta
 
 import psycopg
+import pytest
 
 from indexer.store import database, prune
 from tests.model.life import Life
 from tests.model.rig import Rig
-from tests.model.weather import Drift, Weather
+from tests.model.weather import Drift, Lie, Weather
 
 
 def test_a_prune_does_not_mind_tables_that_are_numbered(database_url: str) -> None:
@@ -50,3 +51,51 @@ def test_a_list_that_repeats_a_row_each_time_never_proves_an_absence(rig: Rig) -
 
     life.end()
     assert (life.tally["drifted"], life.tally["unchanged"]) == (3, 2)
+
+
+def _leave_out(rig: Rig, hidden: frozenset[int]) -> Life:
+    """A provider told balances; then a list leaves out a token, or what nobody could read yet."""
+    life = Life(rig, [("solana_das", 1)], full=6)
+    life.edit([(0, 0, 7, False)])
+    life.lie([0], Lie(unreadable=frozenset({1})))
+    life.crawl([0])
+    life.edit([] if 0 in hidden else [(0, 0, 250, False)])
+    life.lie([0], Lie(hidden=hidden))
+    for _ in range(3):
+        life.crawl([0])
+        life.ask()
+    return life
+
+
+def test_what_a_list_may_leave_out_is_carried_for_a_week(rig: Rig) -> None:
+    """Nothing on it shows which server answered: neither the token nor what was never read is gone."""
+    life = _leave_out(rig, frozenset({0, 1}))
+    assert life.tally["unknown unreadable"] > 0
+
+    life.pass_time(timedelta(days=8))
+    life.edit([(0, 3, 9, False)])
+    for _ in range(3):
+        life.crawl([0])
+        life.ask()
+
+    life.end()
+    assert life.tally["disappeared"] == 1
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["token", "never read"])
+def test_a_list_that_sells_what_it_may_leave_out_is_found(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    """It is believed to list everything."""
+    monkeypatch.setattr("indexer.folding.ListSummary.may_hide", lambda *_: False)
+
+    with pytest.raises(AssertionError):
+        _leave_out(rig, frozenset({place}))
+
+
+def test_what_was_never_read_is_not_gone_either(rig: Rig) -> None:
+    """Alone on the side of what is missing."""
+    life = _leave_out(rig, frozenset({1}))
+
+    life.end()
+    assert life.tally["unknown unreadable"] > 0
