@@ -11,7 +11,7 @@ import resource
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from indexer import config as configuration
@@ -30,13 +30,30 @@ if TYPE_CHECKING:
     from indexer.reload import FileSeen, Fingerprint, Setup
     from indexer.watchlist import WatchEntry
 
+#: What libpq sets in every session before our own settings could.
+_SESSION_VARIABLES: Final = frozenset({"PGTZ", "PGDATESTYLE", "PGGEQO"})
+
 
 def read_config(path: Path | None) -> Config:
     """The configuration from file and environment. Raises UsageError naming every mistake."""
     crashpoints.arm(os.environ.get("INDEXER_TEST_CRASH_AT", ""))
     # From here on keys are in memory, and a core dump would write all of it to a file.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    return configuration.load(path, os.environ)
+    config = configuration.load(path, os.environ)
+    overrule_libpq(config)
+    return config
+
+
+def overrule_libpq(config: Config) -> None:
+    """Forget variables by which libpq would change what our sessions are, or where the embedded server is.
+
+    Some of them (PGHOSTADDR, PGSERVICE) win over a URL, and would lead to another server than the embedded.
+    https://www.postgresql.org/docs/current/libpq-envars.html
+    """
+    is_embedded = config.database.url is None
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        if is_embedded or name in _SESSION_VARIABLES:
+            del os.environ[name]
 
 
 def configure_logs(config: Config, debug: bool, *older: Config) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import asdict, dataclass
@@ -100,6 +101,9 @@ def require_room(folder: Path, *, replaces: bool) -> None:
         return
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder: name one that an export can be written into.")
+    if folder.is_mount() or folder.samefile(Path.cwd()):
+        # A new folder takes its place, which the one you stand in and a file system do not give away.
+        raise UsageError(f"{folder} cannot be replaced as a whole: name a folder in it.")
     if not any(folder.iterdir()):
         return
     if not _is_export(folder):
@@ -124,7 +128,10 @@ def _prepared(folder: Path) -> Iterator[Path]:
     place = folder.resolve()
     mark = secrets.token_hex(4)
     unfinished = place.with_name(f".{place.name}.{mark}.unfinished")
-    unfinished.mkdir()
+    try:
+        unfinished.mkdir()
+    except OSError as error:
+        raise UsageError(f"{place.parent} cannot be written ({error.strerror}): name another.") from None
     try:
         yield unfinished
         _sync(unfinished)
@@ -139,6 +146,7 @@ def _put(new: Path, place: Path, old: Path) -> None:
         if any(place.iterdir()) and not _is_export(place):
             raise UsageError(f"{place} holds other files now: name a folder that is empty or not there.")
         # Never both gone: whoever is killed between the two finds the earlier one under its other name.
+        new.chmod(stat.S_IMODE(place.stat().st_mode))
         place.rename(old)
     new.rename(place)
     _sync(place.parent)

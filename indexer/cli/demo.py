@@ -67,7 +67,7 @@ def demo(
     with open_folder(folder or default_folder()) as place:
         with Simulator(world, limits=dict.fromkeys(list_sources())) as simulator:
             settings = write_files(place, simulator)
-            set_up_logs(settings, debug)
+            set_up(settings, debug)
             note(f"Starting a private PostgreSQL in {place} …")
             with embedded.running(settings.database.data_dir, reason="demo") as url:
                 start_again(url)
@@ -127,10 +127,11 @@ def write_files(place: Path, simulator: "Simulator") -> "Config":
     return load(place / "indexer.toml", environment)
 
 
-def set_up_logs(settings: "Config", debug: bool) -> None:
-    """Warnings only: the demo tells its story itself."""
+def set_up(settings: "Config", debug: bool) -> None:
+    """What other commands do as they start; of the logs warnings only, as the demo tells its story itself."""
     from indexer import bootstrap
 
+    bootstrap.overrule_libpq(settings)
     bootstrap.configure_logs(replace(settings, log=replace(settings.log, level="WARNING")), debug)
 
 

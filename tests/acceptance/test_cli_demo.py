@@ -9,11 +9,20 @@ from tests.acceptance.cli_program import run_program
 pytestmark = pytest.mark.timeout(120)
 
 
+#: What a shell may have for another server. Some of it wins over a URL.
+_ELSEWHERE = {
+    "PGHOSTADDR": "127.0.0.2",
+    "PGSERVICE": "elsewhere",
+    "PGUSER": "somebody",
+    "PGSSLMODE": "require",
+}
+
+
 def test_the_demo_shows_history_and_a_disbelieved_outage_and_can_be_asked_later(tmp_path: Path) -> None:
     """All five sources, now and earlier, and a command that opens its database after it ended."""
     place = tmp_path / "demo"
 
-    demo = run_program(tmp_path, "demo", "--folder", str(place))
+    demo = run_program(tmp_path, "demo", "--folder", str(place), environment=_ELSEWHERE)
 
     assert demo.returncode == 0, demo.stderr
     for source in ("okx_runes", "solana_das", "algorand", "loopring", "hedera"):
@@ -24,6 +33,7 @@ def test_the_demo_shows_history_and_a_disbelieved_outage_and_can_be_asked_later(
         tmp_path,
         *("db", "psql", "--config", str(place / "indexer.toml"), "--", "-Atc"),
         "SELECT count(*) FROM report.quarantine",
+        environment=_ELSEWHERE,
     )
     assert (asked.returncode, asked.stdout) == (0, "1\n"), asked.stderr
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import stat
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -264,6 +265,20 @@ def test_other_files_are_never_removed(lived: Stage, tmp_path: Path) -> None:
         _export(lived, tmp_path / "empty")
 
     assert (busy / "thesis.txt").read_text() == "all I have"
+
+
+def test_a_folder_that_is_there_stays_as_private_as_it_was(
+    lived: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one takes its place. The one somebody stands in is none that can be replaced."""
+    folder = tmp_path / "private"
+    folder.mkdir(mode=0o700)
+    _export(lived, folder, Wanted(tables=["coverage"]))
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+    monkeypatch.chdir(folder)
+    with pytest.raises(UsageError, match="name a folder in it"):
+        _export(lived, Path(), replaces=True)
 
 
 def test_what_lies_beside_a_summary_is_no_export(lived: Stage, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from indexer import bootstrap
 from indexer.errors import DatabaseUnavailable
 from indexer.jobs import Engine
 from indexer.store import migrations, reading
@@ -77,6 +78,25 @@ def test_a_url_may_set_more_options(database_url: str) -> None:
             return [row[0] for row in rows if row is not None]
 
     assert asyncio.run(ask()) == ["77MB", "UTC"]
+
+
+def test_variables_of_libpq_change_no_session(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would win over what our sessions ask for."""
+    for name, value in {"PGTZ": "Asia/Tokyo", "PGDATESTYLE": "German", "PGGEQO": "off"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("INDEXER_DATABASE__URL", database_url)
+    (tmp_path / "indexer.toml").write_text('watchlists = ["*.yaml"]\n')
+    names = ("timezone", "datestyle", "geqo")
+
+    async def ask() -> list[object]:
+        config = bootstrap.read_config(tmp_path / "indexer.toml")
+        async with bootstrap.database(config) as database, database.connection() as connection:
+            rows = [await (await connection.execute(f"SHOW {name}".encode())).fetchone() for name in names]
+            return [row[0].split(",")[0] for row in rows if row is not None]
+
+    assert asyncio.run(ask()) == ["UTC", "ISO", "on"]
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
