@@ -260,8 +260,7 @@ def _list_lines(config: Config) -> Iterator[str]:
 
 def _list_source(source: SourceConfig) -> Iterator[str]:
     yield from ("", f"[sources.{source.name}]", f"enabled = {str(source.enabled).lower()}")
-    if source.base_url or source.name == "loopring":
-        yield f"base_url = {_quote(source.base_url or '')}"
+    yield f"base_url = {_quote(source.base_url or '')}"
     yield f"requests_per_second = {source.requests_per_second}"
     yield f"concurrency = {source.concurrency}"
     yield (

@@ -63,6 +63,12 @@ def _read_list(value: object) -> object:
         raise ValueError("must be a JSON list or names separated by commas") from None
 
 
+def _check_path(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("cannot be the name of a file")
+    return value
+
+
 def _read_retention(value: object) -> timedelta:
     return timedelta.max if value == "forever" else read_positive_duration(value)
 
@@ -227,7 +233,8 @@ class SourceTable(Table):
     concurrency: Annotated[Whole, Field(ge=1, le=1000)] | None = None
     enabled: Truth | None = None
     base_url: BaseUrl | None = None
-    requests_per_second: Annotated[Real, Field(gt=0, le=10_000)] | None = None
+    #: Slower than one in three hours is a slip of the pen, not a limit.
+    requests_per_second: Annotated[Real, Field(ge=0.0001, le=10_000)] | None = None
     guard: GuardTable = GuardTable()
 
 
@@ -252,7 +259,11 @@ class Document(Table):
     """The whole file."""
 
     watchlists: (
-        Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_read_list), Field(min_length=1)]
+        Annotated[
+            list[Annotated[str, Field(min_length=1), AfterValidator(_check_path)]],
+            BeforeValidator(_read_list),
+            Field(min_length=1),
+        ]
         | None
     ) = None
     database: DatabaseTable = DatabaseTable()

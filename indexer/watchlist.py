@@ -28,6 +28,9 @@ _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 #: Line breaks and what PostgreSQL or a terminal cannot take.
 _UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
+_YAML: Final = (".yaml", ".yml")
+_ENDINGS: Final = (*_YAML, ".csv")
+
 #: What makes a watch: source, canonical address, canonical scope.
 WatchKey = tuple[str, str, str]
 
@@ -94,6 +97,20 @@ def load(
 def list_files(patterns: Sequence[str], folder: Path) -> list[Path]:
     """The files ``load`` would read, there or not."""
     return [folder / name for name in _find_files(patterns, folder, _Reading({}))]
+
+
+def list_overlooked(patterns: Sequence[str], folder: Path) -> list[Path]:
+    """Files beside those that ``load`` would read, which it could read if a pattern named them."""
+    files = list_files(patterns, folder)
+    read = {os.path.realpath(path) for path in files}
+    folders = {path.parent for path in files} - {folder}
+    return [
+        path
+        for start in sorted(folders)
+        for path in sorted(start.iterdir())
+        if path.name.lower().endswith(_ENDINGS) and not path.name.startswith(".")
+        if path.is_file() and os.path.realpath(path) not in read
+    ]
 
 
 def _join_mistakes(mistakes: list[str]) -> str:
@@ -281,7 +298,7 @@ def read_rows(name: str, text: str) -> Iterator[Row | RowError]:
         yield RowError(1, "the file is empty")
     elif name.endswith(".csv"):
         yield from read_csv(text)
-    elif name.endswith((".yaml", ".yml")):
+    elif name.endswith(_YAML):
         # Loading the library takes longer than reading a short list.
         from indexer.watchlist_yaml import read_yaml
 

@@ -54,7 +54,8 @@ def check_watchlist(
 ) -> None:
     """Check every watchlist file and count what would be watched. All mistakes are shown at once."""
     from indexer import bootstrap
-    from indexer.watchlist import load
+    from indexer.config import watchlist_folder
+    from indexer.watchlist import list_overlooked, load
 
     settings = open_config(config, debug)
     sources = bootstrap.build_sources(settings)
@@ -64,6 +65,8 @@ def check_watchlist(
         entries = bootstrap.read_watchlist(settings, sources)
     print_counts(entries)
     note_doubts(settings, entries)
+    for path in () if files else list_overlooked(settings.watchlists, watchlist_folder(settings)):
+        note(f"{path} is not read: no pattern in `watchlists` names it.")
 
 
 def note_doubts(settings: "Config", entries: "Sequence[WatchEntry]") -> None:

@@ -102,18 +102,21 @@ def test_an_instant_that_is_empty_is_not_now(tmp_path: Path) -> None:
 
 
 def test_a_check_says_what_is_no_mistake_and_yet_not_wanted(tmp_path: Path) -> None:
-    """A missing key, answers stale before the next crawl, an account nobody has; `init` writes none."""
+    """A missing key, answers stale before the next crawl, an account nobody has, a file no pattern names."""
     run_program(tmp_path, "init")
     plain = run_program(tmp_path, "watchlist", "check")
     watchlist = tmp_path / "config" / "watchlist" / "mine.csv"
     solana = "1nc1nerator11111111111111111111111111111111"
     watchlist.write_text(f"source,address,every\nhedera,0.0.3,1d\nsolana_das,{solana},\nhedera,1.0.3,\n")
+    watchlist.with_name("team.yml").write_text("addresses: []\n")
 
     doubtful = run_program(tmp_path, "watchlist", "check")
 
     assert (plain.returncode, doubtful.returncode) == (0, 0)
     assert "fresh_for" not in plain.stderr
     assert "shard" not in plain.stderr
+    assert "is not read" not in plain.stderr
     assert "watchlist/mine.csv:4: the public networks of Hedera have shard 0" in doubtful.stderr
     assert "watchlist/mine.csv:2 with every = 1d and fresh_for = 3h" in doubtful.stderr
     assert "solana_das needs INDEXER_SOURCES__SOLANA_DAS__API_KEY" in doubtful.stderr
+    assert "watchlist/team.yml is not read" in doubtful.stderr.replace("\n", " ")

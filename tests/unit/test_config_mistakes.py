@@ -56,7 +56,7 @@ def test_all_mistakes_are_named_at_once_with_their_lines() -> None:
 
     assert mistakes == [
         "indexer.toml:1: watchlist: unknown key; did you mean watchlists?",
-        "indexer.toml:3: sources.algorand.requests_per_second: must be greater than 0",
+        "indexer.toml:3: sources.algorand.requests_per_second: must be greater than or equal to 0.0001",
         "indexer.toml:6: defaults.every: must be a duration such as 15m, 1h30m, 2d, or seconds",
         "indexer.toml:7: sources.headera: unknown source; did you mean hedera?",
         "indexer.toml:9: sources.hedera.guard.max_shrink: must be less than or equal to 1",
@@ -76,6 +76,8 @@ def test_all_mistakes_are_named_at_once_with_their_lines() -> None:
         ("sources.hedera = 5", "must be a table"),
         ("watchlists = []", "at least 1"),
         ("watchlists = [5]", "string"),
+        ('watchlists = ["a\\u0000b"]', "name of a file"),
+        ("sources.hedera.requests_per_second = 1e-300", "0.0001"),
         ("defaults.concurrency = 0", "greater than or equal to 1"),
         ("defaults.concurrency = true", "integer"),
         ('defaults.concurrency = "4"', "integer"),
