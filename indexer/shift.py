@@ -189,7 +189,13 @@ class Shift:
             self._metrics.crawls.labels(lanes.source, task.result()).inc()
         elif isinstance(error, IndexerError | psycopg.OperationalError):
             # The lease runs out, and whoever claims the crawl then goes on from its last page.
-            _log.warning("walk stopped", source=lanes.source, crawl=claim.crawl_id, kind=type(error).__name__)
+            _log.warning(
+                "walk stopped",
+                source=lanes.source,
+                crawl=claim.crawl_id,
+                kind=type(error).__name__,
+                error=first_line(error),
+            )
         else:
             ending = tell_breakage(lanes.source, claim, error)
             self._metrics.crawls.labels(lanes.source, "broken").inc()

@@ -43,8 +43,8 @@ _REPEATED_SECONDS: Final = 60.0
 #: is left to the next tick: this one has crawls to make.
 _PATIENCE_SECONDS: Final = 5.0
 
-#: Ticks start on whole multiples of their interval, as due times do.
-_ALIGNED: Final = datetime(2000, 1, 1, tzinfo=UTC)
+#: Long ago: an interval that was changed is not waited for as a whole before the next tick.
+_START: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 #: However late a tick is, it runs, once: nothing is missed by coalescing what the database remembers.
 _RULES: Final = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
@@ -270,4 +270,4 @@ def catch_up(scheduler: AsyncIOScheduler, now: datetime) -> None:
 
 
 def _every(seconds: float) -> IntervalTrigger:
-    return IntervalTrigger(seconds=seconds, start_date=_ALIGNED, timezone=UTC)
+    return IntervalTrigger(seconds=seconds, start_date=_START, timezone=UTC)

@@ -56,6 +56,8 @@ def _refusal(error: DBAPIError) -> Exception:
             "This role may not do that to the schema: use the URL of its owner (`indexer db url`), or of the "
             "daemon's role for crawling. Analysts read the schema `report` in SQL."
         )
+    if isinstance(error.orig, psycopg.errors.ReadOnlySqlTransaction):
+        return error.orig
     if isinstance(error, OperationalError):
         return DatabaseUnavailable(f"The database cannot be reached: {first_line(error.orig)}")
     return error

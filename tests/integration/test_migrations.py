@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.schema import Table
 
@@ -199,6 +200,16 @@ def test_a_role_without_rights_is_told_whose_they_are(template_url: str, server_
     finally:
         with psycopg.connect(server_url, autocommit=True) as connection:
             connection.execute(f"DROP ROLE {name}".encode())
+
+
+def test_a_database_that_takes_no_writes_is_no_internal_error(empty_url: str) -> None:
+    """A standby: what helps is another URL, and that is what the command says of this error."""
+    name = sql.Identifier(str(conninfo_to_dict(empty_url)["dbname"]))
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        migrations.upgrade(empty_url)
 
 
 def test_a_list_of_servers_is_upgraded_too(template_url: str) -> None:
