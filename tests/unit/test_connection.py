@@ -284,12 +284,15 @@ def test_gives_up_on_a_host_that_is_not_there() -> None:
     """Opening a connection has a time-out of its own."""
 
     async def run() -> None:
-        # The port takes connections, but nobody there says a word of TLS.
-        async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as listener:
+        # The port takes connections, but nobody there says a word of TLS. Forgotten, they would be closed.
+        kept: list[asyncio.StreamWriter] = []
+        async with await asyncio.start_server(lambda _, out: kept.append(out), "127.0.0.1", 0) as listener:
             connections = Connections(Origin("https", "127.0.0.1", listener.sockets[0].getsockname()[1]))
             with pytest.raises(ConnectTimeout, match="no connection in time"):
                 await connections.exchange(MESSAGE, Taken(), 0.1)
             await connections.aclose()
+            for out in kept:
+                out.close()
 
     asyncio.run(run())
 
