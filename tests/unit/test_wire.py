@@ -150,6 +150,7 @@ def test_says_that_tls_failed() -> None:
         async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(reply())
             await writer.drain()
+            writer.close()  # Python 3.12 would wait for it
 
         async with await asyncio.start_server(greet, "127.0.0.1", 0) as listener:
             config = source_config(f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
