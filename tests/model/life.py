@@ -201,6 +201,8 @@ class Life:
         reported = questions.read_balances(self.rig, list(asked))
         expected = questions.expect_balances(self.stories, list(asked), now)
         questions.compare("balance_as_of", reported, expected)
+        others = questions.find_other_sums(self.rig, self.addresses, ats[:2])
+        questions.compare("balances_as_of", others, frozenset())
         self.tally.update(f"{row[6]} {row[7]}" for row in reported)
 
     def _ask_changes(self) -> None:

@@ -33,6 +33,16 @@ FROM unnest(%(ats)s::timestamptz[], %(sources)s::text[], %(addresses)s::text[], 
 CROSS JOIN LATERAL report.balance_as_of(q.source, q.address, q.asset_ref, q.at) AS b
 """
 
+#: The same asked in two ways.
+_SUMS = b"""
+SELECT t.at, b.source, b.address, b.asset_ref, b.amount, b.quantity, b.status, o.amount, o.quantity, o.status
+FROM unnest(%(ats)s::timestamptz[]) AS t (at)
+CROSS JOIN LATERAL report.balances_as_of(t.at) AS b
+CROSS JOIN LATERAL report.balance_as_of(b.source, b.address, b.asset_ref, t.at) AS o
+WHERE b.address = ANY(%(addresses)s)
+  AND ('held', b.amount, b.quantity, b.status) IS DISTINCT FROM (o.answer, o.amount, o.quantity, o.status)
+"""
+
 _CHANGES = b"""
 SELECT c.source, c.address, c.scope, c.changed_at, c.asset_ref, c.sub_key, c.change, c.old_amount,
        c.new_amount, c.not_before, c.not_after
@@ -61,6 +71,11 @@ def read_balances(rig: Rig, questions: Sequence[BalanceQuestion]) -> Rows:
     """What the report says about single balances."""
     sources, addresses, refs, ats = (list(column) for column in zip(*questions, strict=True))
     return _as_set(rig.ask(_BALANCES, ats=ats, sources=sources, addresses=addresses, refs=refs))
+
+
+def find_other_sums(rig: Rig, addresses: Sequence[str], ats: Sequence[datetime]) -> Rows:
+    """Sums that are not what is said of the same balance alone."""
+    return _as_set(rig.ask(_SUMS, ats=list(ats), addresses=list(addresses)))
 
 
 def read_changes(rig: Rig, addresses: Sequence[str]) -> Rows:

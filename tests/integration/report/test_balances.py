@@ -1,9 +1,10 @@
 """report.balances and report.balances_daily: sums that say whether they are the whole truth."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -89,6 +90,22 @@ def test_an_unknown_amount_makes_the_sum_unknown(world: World, watch: int) -> No
     row = world.row(BALANCE, at(2))
 
     assert (row["amount"], row["quantity"], row["positions"]) == (None, None, 2)
+
+
+def test_a_position_nobody_could_read_makes_the_sum_unknown(world: World, watch: int) -> None:
+    """The readable part alone would be a wrong number, until it is read or gone; another asset's stays."""
+    asset, other = world.asset("0.0.7"), world.asset("0.0.9")
+    world.version(watch, asset, Span(at(1)), 5, sub_key="1")
+    world.version(watch, other, Span(at(1)), 6)
+    world.carry(watch, asset, Span(at(1), at(3)), sub_key="2")
+    world.version(watch, asset, Span(at(3)), 7, sub_key="2", open_reason="first_read")
+
+    def ask(moment: datetime) -> list[tuple[object, ...]]:
+        rows = world.rows(f"{BALANCE} ORDER BY asset_ref", moment)
+        return [(row["amount"], row["quantity"], row["positions"], row["status"]) for row in rows]
+
+    assert ask(at(2)) == [(None, None, 1, "carried"), (6, 6, 1, "fresh")]
+    assert ask(at(3)) == [(12, 12, 2, "fresh"), (6, 6, 1, "fresh")]
 
 
 @pytest.mark.parametrize("other", [3, None])
@@ -229,3 +246,53 @@ def test_the_current_day_is_not_complete_and_the_next_not_there(world: World) ->
     rows = world.rows(DAILY, now["today"], now["today"] + timedelta(days=2), "UTC")
 
     assert [(row["day"], row["amount"], row["complete"]) for row in rows] == [(now["today"], 5, False)]
+
+
+@pytest.mark.parametrize("zone", ["UTC+2", "+02", "GMT+2", "-03:00", "<X>5", None])
+def test_an_offset_is_no_zone(world: World, zone: str | None) -> None:
+    """POSIX has their sign reversed: days would end hours off, without a word."""
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="name a place"):
+        world.rows(DAILY, date(2025, 3, 1), date(2025, 3, 1), zone)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Port-au-Prince", "Etc/GMT+2", "EST5EDT", "Europe/Berlin"])
+def test_a_place_is_a_zone(world: World, zone: str) -> None:
+    """Names with digits and dashes too."""
+    assert world.rows(DAILY, date(2025, 3, 1), date(2025, 3, 1), zone) == []
+
+
+def test_a_day_ends_at_the_first_of_two_midnights(world: World) -> None:
+    """The Azores set clocks back from 1 to 0: what happens in the hour that comes twice is of the new day."""
+    watch, asset = world.watched(), world.asset("0.0.7")
+    start, change = datetime(2025, 10, 25, 6, tzinfo=UTC), datetime(2025, 10, 26, 0, 30, tzinfo=UTC)
+    for moment in (start, change):
+        world.publish(watch, moment, fresh_until=moment + timedelta(days=3))
+    world.version(watch, asset, Span(start, change), 1, close_reason="changed")
+    world.version(watch, asset, Span(change), 2, open_reason="changed")
+
+    rows = world.rows(DAILY, date(2025, 10, 25), date(2025, 10, 26), "Atlantic/Azores")
+
+    assert [row["amount"] for row in rows] == [1, 2]
+
+
+def test_a_day_that_just_ended_is_not_complete_yet(world: World) -> None:
+    """A list of its last second may still be on its way in: zones in which midnight was so long ago."""
+    now = world.row("SELECT now() AS now")["now"]
+    watch = world.watched()
+    world.publish(watch, now - timedelta(days=3), fresh_until=now + timedelta(days=3))
+    world.version(watch, world.asset("0.0.7"), Span(now - timedelta(days=3)), 5)
+    definition = world.row("SELECT pg_get_functiondef('report.balances_daily'::regproc) AS text")["text"]
+
+    def ask(seconds_ago: int) -> bool:
+        """The same function on a clock that stands so long after midnight."""
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        clock = f"'{midnight + timedelta(seconds=seconds_ago)}'::timestamptz"
+        world.connection.execute(
+            definition.replace("report.balances_daily", "pg_temp.balances_daily").replace(
+                "statement_timestamp()", clock
+            )
+        )
+        day = midnight.date() - timedelta(days=1)
+        return bool(world.row("SELECT * FROM pg_temp.balances_daily(%s, %s, 'UTC')", day, day)["complete"])
+
+    assert [ask(1), ask(59), ask(61)] == [False, False, True]

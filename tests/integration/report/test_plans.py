@@ -70,3 +70,15 @@ def test_one_address_reads_only_its_own_versions(loaded: World, relation: str) -
     assert "Seq Scan on holding_version" not in plan
     assert "Seq Scan on snapshot" not in plan
     assert "_as_of" not in plan
+
+
+def test_the_lists_of_one_address_are_found_by_index(loaded: World) -> None:
+    """Folded ones too: each kind is joined to the watches by itself."""
+    loaded.connection.execute("SET enable_seqscan = off")  # the tables are too small for the planner to mind
+    query = "SELECT * FROM report.snapshots WHERE source = 'hedera' AND address = '0.0.7'"
+
+    answer = loaded.rows(query)
+    plan = "\n".join(str(row["QUERY PLAN"]) for row in loaded.rows(f"EXPLAIN {query}"))
+
+    assert len(answer) == 4 + 2 * 22
+    assert "Seq Scan on snapshot" not in plan
