@@ -17,12 +17,15 @@ from indexer.printable import printable
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
-    from rich.console import Console, RenderableType
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
 #: Wide enough that nothing is cut when no terminal limits the line.
 _UNLIMITED: Final = 10_000
+
+#: What every column that folds keeps of its width: of less, nothing can be read.
+_NARROWEST: Final = 6
 
 #: Columns that may be broken over lines. A broken number or instant would be read as another one.
 _FOLDING: Final = frozenset(
@@ -134,12 +137,32 @@ def new_table(title: str, *columns: str, right: Sequence[str] = ()) -> "Table":
     return table
 
 
-def show(renderable: "RenderableType") -> None:
-    """Print something of rich's on stdout. Captured first: rich would turn a closed pipe into exit 1."""
+def show(table: "Table") -> None:
+    """Print a table on stdout. Captured first: rich would turn a closed pipe into exit 1."""
     console = stdout_console()
+    if console.is_terminal:
+        console.width = max(console.width, _reserve_width(table, console))
     with console.capture() as captured:
-        console.print(renderable)
+        console.print(table)
     sys.stdout.write(captured.get())
+
+
+def _reserve_width(table: "Table", console: "Console") -> int:
+    """What the table needs, on a narrow terminal too, which then breaks its lines.
+
+    Left to itself, rich makes room for one long amount by leaving out the columns that say of what it is.
+    """
+    from rich.measure import Measurement
+
+    unlimited = console.options.update_width(_UNLIMITED)
+    needed = 1
+    for column in table.columns:
+        texts = (column.header, *column.cells)
+        widest = max(Measurement.get(console, unlimited, text).maximum for text in texts)
+        column.min_width = min(widest, _NARROWEST) if column.header in _FOLDING else widest
+        # With a blank on either side, and the line after it.
+        needed += column.min_width + 3
+    return needed
 
 
 def stdout_console() -> "Console":

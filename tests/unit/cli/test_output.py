@@ -10,6 +10,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from indexer.cli.output import cell, exact, new_table, note, show, to_record, write_csv, write_json
 
@@ -115,6 +116,24 @@ def test_a_table_into_a_pipe_cuts_nothing(capsys: pytest.CaptureFixture[str]) ->
 
     out = capsys.readouterr().out
     assert all(letter * 100 in out for letter in "abcdef")
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_a_narrow_terminal_keeps_every_column(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One long amount leaves no number without what it is of, and cuts no number, instant or word."""
+    monkeypatch.setattr(
+        "indexer.cli.output.stdout_console", lambda: Console(width=width, force_terminal=True, no_color=True)
+    )
+    table = new_table("T", "changed at", "address", "asset", "change", "after", right=("after",))
+    values = ("2026-11-20 12:00:00Z", "0.0.1001", "0.0.5005", "disappeared", "9" * 40)
+    table.add_row(*map(cell, values))
+
+    show(table)
+
+    cells = [line.split("│")[1:-1] for line in capsys.readouterr().out.splitlines() if "│" in line]
+    assert tuple("".join(part.strip() for part in column) for column in zip(*cells, strict=True)) == values
 
 
 def test_notes_go_to_stderr_escaped(capsys: pytest.CaptureFixture[str]) -> None:
