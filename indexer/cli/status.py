@@ -72,10 +72,10 @@ def status(
     """Sources, freshness, running crawls, disbelieved lists and the last errors."""
     settings = open_config(config, debug)
     if not watch:
-        print_status(run(_read_once(settings)), as_json)
+        print_status(run(_read_once(settings)), as_json, config)
         return
     try:
-        run(_watch(settings, as_json))
+        run(_watch(settings, as_json, config))
     except KeyboardInterrupt:
         return
 
@@ -110,7 +110,7 @@ async def read_status(database: "Database") -> Status:
         )
 
 
-async def _watch(settings: "Config", as_json: bool) -> None:
+async def _watch(settings: "Config", as_json: bool, named: Path | None) -> None:
     import asyncio
 
     from indexer import bootstrap
@@ -122,7 +122,7 @@ async def _watch(settings: "Config", as_json: bool) -> None:
                 sys.stdout.write(json.dumps(to_json(seen)) + "\n")
             else:
                 stdout_console().clear()
-                print_status(seen, as_json=False)
+                print_status(seen, as_json=False, named=named)
             sys.stdout.flush()
             await asyncio.sleep(_REFRESH_SECONDS)
 
@@ -149,8 +149,8 @@ def _iso(at: datetime | None) -> str | None:
     return None if at is None else iso(at)
 
 
-def print_status(seen: Status, as_json: bool) -> None:
-    """The status on stdout."""
+def print_status(seen: Status, as_json: bool, named: Path | None = None) -> None:
+    """The status on stdout. ``named``: the configuration's file, for the commands it tells to type."""
     if as_json:
         write_json(to_json(seen))
         return
@@ -163,7 +163,7 @@ def print_status(seen: Status, as_json: bool) -> None:
     if seen.crawls:
         show(_crawls(seen))
     if seen.quarantine:
-        show_quarantine(seen.now, seen.quarantine)
+        show_quarantine(seen.now, seen.quarantine, named)
     if seen.failures:
         show(_failures(seen))
     for line in _sum_up(seen):
@@ -275,7 +275,10 @@ def _describe_wait(seen: Status, row: "OpenCrawlRow") -> str:
 
 
 def show_quarantine(now: datetime, rows: "list[QuarantineRow]", named: Path | None = None) -> None:
-    """The lists that are not believed, and what to type about each. ``named``: the configuration's file."""
+    """The lists that are not believed, and what to type about each. ``named``: the configuration's file.
+
+    Without it, what is typed would be about the same number in another database.
+    """
     numbers = ("listed", "held", "missing")
     table = new_table(
         "Lists that are not believed", "snapshot", "watch", "for", *numbers, "why", right=numbers
