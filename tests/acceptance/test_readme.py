@@ -65,3 +65,11 @@ def test_the_places_it_names_exist() -> None:
 
     assert named
     assert [place for place in named if not (ROOT / place).exists()] == []
+
+
+def test_no_command_gives_psql_an_address_that_may_be_empty() -> None:
+    """`indexer db url` prints nothing while the embedded server is down; psql would take any server it finds."""
+    commands = [line for language, text in BLOCKS if not language for line in text.splitlines()]
+
+    assert [line for line in commands if re.search(r'psql "?\$\(', line)] == []
+    assert any(line.startswith("indexer db roles | indexer db psql ") for line in commands)
