@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
+import duckdb
 import psycopg
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from indexer.settings import SOURCES
@@ -68,8 +71,24 @@ def test_the_places_it_names_exist() -> None:
 
 
 def test_no_command_gives_psql_an_address_that_may_be_empty() -> None:
-    """`indexer db url` prints nothing while the embedded server is down; psql would take any server it finds."""
+    """`indexer db url` prints none while the embedded server is down; psql would take any server it finds."""
     commands = [line for language, text in BLOCKS if not language for line in text.splitlines()]
 
     assert [line for line in commands if re.search(r'psql "?\$\(', line)] == []
     assert any(line.startswith("indexer db roles | indexer db psql ") for line in commands)
+
+
+@pytest.mark.parametrize("amount", [pa.decimal128(38), pa.string()])
+def test_its_question_to_an_export_runs(
+    amount: pa.DataType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one amount has more than 38 digits, as in the demo, and so all of them are text."""
+    (question,) = re.findall(r'^duckdb -c "(.*)"$', README, re.MULTILINE)
+    columns = {"source": pa.string(), "label": pa.string(), "asset_ref": pa.string(), "amount": amount}
+    schema = pa.schema([*columns.items(), ("quantity", pa.string()), ("complete", pa.bool_())])
+    (tmp_path / "lake").mkdir()
+    for name in ("holdings", "balances"):
+        pq.write_table(schema.empty_table(), tmp_path / "lake" / f"{name}.parquet")
+    monkeypatch.chdir(tmp_path)
+
+    assert duckdb.execute(question).fetchall() == []
