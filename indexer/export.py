@@ -94,7 +94,14 @@ async def export(
 
 
 def require_room(folder: Path, *, replaces: bool) -> None:
-    """Raises UsageError when an export into ``folder`` would mix with or remove what is there."""
+    """Raises UsageError when an export into ``folder`` would mix with what is there, remove it, or fail."""
+    try:
+        _require_room(folder, replaces=replaces)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be looked into ({error.strerror}): name another.") from None
+
+
+def _require_room(folder: Path, *, replaces: bool) -> None:
     if not folder.exists() and not folder.is_symlink():
         if not folder.absolute().parent.is_dir():
             raise UsageError(f"{folder} cannot be made: there is no folder {folder.absolute().parent}.")
