@@ -43,6 +43,8 @@ def report_failure(error: BaseException, *, debug: bool) -> int:
 
         sys.stderr.write(mask_secrets("".join(traceback.format_exception(error))))
     sys.stderr.write(f"Error: {describe(cause)}\n")
+    if isinstance(cause, OSError):
+        drop_unwritten()
     return exit_code_of(cause)
 
 
@@ -125,6 +127,14 @@ def mask_secrets(text: str) -> str:
     from indexer.logs import Redactor
 
     return Redactor(secrets)(text)
+
+
+def drop_unwritten() -> None:
+    """What a full disk did not take: Python would try again at exit, and end with a code of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        silence_stdout()
 
 
 def silence_stdout() -> None:

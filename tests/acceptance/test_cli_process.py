@@ -55,6 +55,24 @@ def test_a_reader_that_leaves_is_no_failure_to_shout_about(arguments: list[str],
     assert said == b""
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["config", "show"]], ids=" ".join)
+def test_a_disk_that_takes_no_output_is_said_once(arguments: list[str], tmp_path: Path) -> None:
+    """With a code of ours: Python tries again at exit, and would end with 120 and words of its own."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [*PROGRAM, *arguments],
+            cwd=tmp_path,
+            env=build_environment({"PYTHONUNBUFFERED": ""}),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == "Error: The operating system refused: No space left on device.\n"
+
+
 def test_roles_are_printed_without_a_database_or_configuration(tmp_path: Path) -> None:
     """An administrator gets the statements on any machine."""
     done = run_program(tmp_path, "db", "roles")
