@@ -2,11 +2,12 @@
 
 import os
 import platform
+import pwd
 import secrets
 import shutil
 from pathlib import Path
 
-from indexer.embedded.account import can_enter, give_to, run_as
+from indexer.embedded.account import Account, can_enter, give_to, run_as
 from indexer.embedded.place import Place, read_record, write_record
 from indexer.embedded.programs import MAJOR
 from indexer.errors import DatabaseUnavailable
@@ -95,6 +96,7 @@ def _refuse_lost_data(place: Place) -> None:
 
 def _make_cluster(place: Place, programs: Path) -> None:
     """Build it beside, put it on disk, then rename: whoever kills us leaves nothing half-made."""
+    _require_name(place.account)
     new = place.root / f"data.new-{secrets.token_hex(4)}"
     new.mkdir(mode=0o700)
     give_to(place.account, new)
@@ -106,6 +108,17 @@ def _make_cluster(place: Place, programs: Path) -> None:
     finally:
         shutil.rmtree(new, ignore_errors=True)
     _sync_folder(place.root)
+
+
+def _require_name(account: Account) -> None:
+    # initdb asks for it, and would only say that it found none. A database that is there runs without.
+    try:
+        pwd.getpwuid(account.uid)
+    except KeyError:
+        raise DatabaseUnavailable(
+            f"user {account.uid} has no name on this machine, and PostgreSQL makes no database without:"
+            " add the user to /etc/passwd, or name a server in database.url"
+        ) from None
 
 
 def _fill_cluster(place: Place, programs: Path, new: Path) -> None:

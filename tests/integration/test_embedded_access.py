@@ -223,3 +223,20 @@ def test_an_ordinary_user_needs_nothing_special(open_folder: Path) -> None:
     assert first.stdout == second.stdout
     assert owner == account.uid
     assert processes_of(folder) == []
+
+
+def test_a_user_without_a_name_learns_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers run as any number; initdb wants a name for it."""
+
+    def find_nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", find_nobody)
+
+    with (
+        pytest.raises(
+            DatabaseUnavailable, match=r"no name on this machine.* add the user to /etc/passwd, or"
+        ),
+        embedded.running(tmp_path / "db", reason="test"),
+    ):
+        raise AssertionError("it made a database")
