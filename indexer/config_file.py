@@ -239,6 +239,8 @@ def _explain(kind: str, message: str, path: KeyPath) -> str:
         return f"unknown key{suggest('.'.join(path), _KNOWN)}"
     if kind in {"model_type", "dict_type", "model_attributes_type"}:
         return f"must be a table: [{printable('.'.join(path))}]"
+    if kind == "too_short":
+        return "must name at least 1 file"
     return message.removeprefix("Value error, ").replace("Input should ", "must ")
 
 

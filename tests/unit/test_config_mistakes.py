@@ -74,7 +74,7 @@ def test_all_mistakes_are_named_at_once_with_their_lines() -> None:
         ("defaults = 5", "must be a table"),
         ("sources = 5", "must be a table"),
         ("sources.hedera = 5", "must be a table"),
-        ("watchlists = []", "at least 1"),
+        ("watchlists = []", "must name at least 1 file"),
         ("watchlists = [5]", "string"),
         ('watchlists = ["a\\u0000b"]', "name of a file"),
         ("sources.hedera.requests_per_second = 1e-300", "0.0001"),
