@@ -76,6 +76,11 @@ def note_doubts(settings: "Config", entries: "Sequence[WatchEntry]") -> None:
 
     sources = settings.sources
     for source in sorted({entry.source for entry in entries}):
+        if not sources[source].enabled:
+            note(f"{source} is switched off: nothing is crawled while sources.{source}.enabled is false.")
+            continue
+        if sources[source].base_url is None:
+            note(f"{source} is retired: nothing is crawled until sources.{source}.base_url names a server.")
         for name in missing_secrets(source, settings):
             note(f"{source} needs {name}, which is not set: nothing is crawled without it.")
     remote = [e for e in entries if e.source == "hedera" and set(e.address.split(".")[:-1]) - {"0"}]

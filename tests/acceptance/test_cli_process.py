@@ -138,3 +138,18 @@ def test_a_check_says_what_is_no_mistake_and_yet_not_wanted(tmp_path: Path) -> N
     assert "watchlist/mine.csv:2 with every = 1d and fresh_for = 3h" in doubtful.stderr
     assert "solana_das needs INDEXER_SOURCES__SOLANA_DAS__API_KEY" in doubtful.stderr
     assert "watchlist/team.yml is not read" in doubtful.stderr.replace("\n", " ")
+
+
+def test_a_check_says_what_will_never_be_crawled(tmp_path: Path) -> None:
+    """Loopring has its key and still no server to ask; Hedera is switched off, and needs nothing."""
+    run_program(tmp_path, "init")
+    watchlist = tmp_path / "config" / "watchlist" / "example.yaml"
+    entry = '{source: loopring, address: "0x000000000000000000000000000000000000dead"}'
+    watchlist.write_text(f"addresses:\n  - {entry}\n  - {{source: hedera, address: 0.0.2}}\n")
+    given = {"INDEXER_SOURCES__LOOPRING__API_KEY": "x", "INDEXER_SOURCES__HEDERA__ENABLED": "false"}
+
+    done = run_program(tmp_path, "watchlist", "check", environment=given)
+
+    assert done.returncode == 0
+    assert "nothing is crawled until sources.loopring.base_url names a server" in done.stderr
+    assert "nothing is crawled while sources.hedera.enabled is false" in done.stderr
