@@ -76,6 +76,13 @@ async def write_watchlist(
     for word, named in (("added", change.added), ("changed", change.changed)):
         if named.count:
             _log.info(f"watches {word}", count=named.count, watches=str(named))
+    if change.unwanted and change.added.count == len(entries):
+        # Somebody may crawl from another folder, and not know that the embedded database is the same.
+        _log.warning(
+            "nothing is left of the watchlist before this one: a database follows one watchlist",
+            watches=len(change.unwanted),
+            holdings=sum(watch.holdings for watch in change.unwanted),
+        )
     return change.unwanted
 
 

@@ -189,3 +189,21 @@ def test_a_watch_that_was_put_back_meanwhile_stays(open_stage: OpenStage) -> Non
 
     assert len(found) == 1
     assert stage.value("SELECT count(*) FROM ledger.watch_period WHERE watched_to IS NULL") == 2
+
+
+def test_a_wholly_other_watchlist_is_told_aloud(open_stage: OpenStage) -> None:
+    """Somebody crawls from another folder with the same database. Where an address stays, it is an edit."""
+    stage = open_stage({"hedera": (6, 4, 5)})
+    first, second, third = stage.world.watched
+    told = []
+
+    for watched in ([first, second], [second, third], [first]):
+        stage.world.watched = watched
+        with capture_logs() as logs:
+            stage.crawl()
+        told.append([entry for entry in logs if entry["log_level"] == "warning"])
+
+    assert told[:2] == [[], []]
+    (warning,) = told[2]
+    assert "nothing is left of the watchlist before" in warning["event"]
+    assert (warning["watches"], warning["holdings"]) == (2, 9)
