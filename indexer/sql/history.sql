@@ -146,7 +146,7 @@ GROUP BY w.watch_id
 -- name: find_hidden
 -- Lists that may leave out what lies in token accounts, and miss some: what was never one whole thing, names its
 -- account, or was never read. What has been missing for a week, or was missed by a list that leaves nothing out, is
--- believed to be gone.
+-- believed to be gone; what was unreadable was listed until now, however long ago that began.
 SELECT w.watch_id
 FROM unnest(%(watches)s::bigint[], %(read_at)s::timestamptz[]) AS w (watch_id, read_at)
 WHERE EXISTS (
@@ -160,12 +160,12 @@ WHERE EXISTS (
       AND NOT EXISTS (
           SELECT FROM ledger.carried_span AS s
           WHERE s.watch_id = v.watch_id AND s.asset_id = v.asset_id AND s.sub_key = v.sub_key AND s.valid_to IS NULL
-            AND (s.reason = 'missing' OR s.valid_from < w.read_at - interval '7 days')
+            AND (s.reason = 'missing' OR s.reason = 'unkeyed' AND s.valid_from < w.read_at - interval '7 days')
       )
 ) OR EXISTS (
     SELECT FROM ledger.carried_span AS s
     WHERE s.watch_id = w.watch_id AND s.valid_to IS NULL
-      AND s.reason <> 'missing' AND s.valid_from >= w.read_at - interval '7 days'
+      AND (s.reason = 'unreadable' OR s.reason = 'unkeyed' AND s.valid_from >= w.read_at - interval '7 days')
       AND NOT EXISTS (
           SELECT FROM ledger.holding_version AS v
           WHERE v.watch_id = s.watch_id AND v.asset_id = s.asset_id AND v.sub_key = s.sub_key AND v.valid_to IS NULL
@@ -377,7 +377,8 @@ COPY ledger.holding_version (watch_id, asset_id, sub_key, version_no, valid_from
                              delegate, details, observed_at, open_reason, opened_by, opened_page) FROM STDIN
 
 -- name: close_spans
--- Doubts this list settles: listed and readable, proved absent, or doubtful for another reason now.
+-- Doubts this list settles: listed and readable, proved absent, or doubtful for another reason now. What was unreadable
+-- and is not even listed is so too: since when it is not listed, `find_hidden` has to know.
 WITH done AS (
     UPDATE ledger.carried_span AS s
     SET valid_to = %(instant)s::timestamptz, closed_by = closing.crawl_id
@@ -389,7 +390,7 @@ WITH done AS (
         WHERE CASE
             WHEN f.readable THEN true
             WHEN f.asset_id IS NOT NULL THEN c.reason <> 'unreadable'
-            ELSE w.proves
+            ELSE w.proves OR c.reason = 'unreadable'
             END
     ) AS closing
     WHERE s.watch_id = closing.watch_id AND s.asset_id = closing.asset_id AND s.sub_key = closing.sub_key
@@ -415,13 +416,14 @@ WITH done AS (
         LEFT JOIN fold AS f ON f.watch_id = h.watch_id AND f.asset_id = h.asset_id AND f.sub_key = h.sub_key
         WHERE f.asset_id IS NULL
         UNION ALL
-        -- Never readable and now missing for the first time: one absence is no proof for this one either.
-        SELECT c.watch_id, c.asset_id, c.sub_key, 'missing', NULL, w.crawl_id
+        -- Never readable and now missing for the first time: one absence, or a list that proves none, is no proof for
+        -- this one either.
+        SELECT c.watch_id, c.asset_id, c.sub_key, CASE WHEN w.proves THEN 'missing' ELSE 'unkeyed' END, NULL, w.crawl_id
         FROM fold_watch AS w
         JOIN ledger.carried_span AS c
             ON c.watch_id = w.watch_id AND c.valid_to = %(instant)s::timestamptz AND c.reason <> 'missing'
         LEFT JOIN fold AS f ON f.watch_id = c.watch_id AND f.asset_id = c.asset_id AND f.sub_key = c.sub_key
-        WHERE w.absences_needed > 1 AND w.proves AND f.asset_id IS NULL AND NOT EXISTS (
+        WHERE (w.absences_needed > 1 OR NOT w.proves) AND f.asset_id IS NULL AND NOT EXISTS (
             SELECT FROM ledger.holding_version AS h
             WHERE h.watch_id = c.watch_id AND h.asset_id = c.asset_id AND h.sub_key = c.sub_key
               AND (h.valid_to IS NULL OR h.valid_to = %(instant)s::timestamptz)

@@ -36,7 +36,9 @@ class Doubt:
 
     def may_be_hidden(self, at: datetime) -> bool:
         """Whether a list read then may have left it out, as far as lists before it say."""
-        return self.reason != "missing" and at - self.since <= CARRIED_FOR
+        # What was unreadable was listed until now.
+        lately = self.reason == "unreadable" or at - self.since <= CARRIED_FOR
+        return self.reason != "missing" and lately
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +332,8 @@ class Story:
         for key in before.held.keys() - found.listed.keys():
             old = before.held[key]
             if not found.proves:
-                held[key] = old if old.doubt else old.doubted("unkeyed", at)
+                still = old.doubt and old.doubt.reason != "unreadable"
+                held[key] = old if still else old.doubted("unkeyed", at)
             elif once or (old.doubt and old.doubt.reason == "missing") or key in missed_before:
                 bounds = (self._last_sight(key), found.last_page_at)
                 self._tell(at, key, "disappeared", old.content.amount, 0, bounds)
@@ -338,7 +341,8 @@ class Story:
                 held[key] = old.doubted("missing", at)
         for key in before.unknown.keys() - found.listed.keys():
             if not found.proves:
-                unknown[key] = before.unknown[key]
+                listed_before = before.unknown[key].reason == "unreadable"
+                unknown[key] = Doubt("unkeyed", at) if listed_before else before.unknown[key]
             elif not once and before.unknown[key].reason != "missing":
                 unknown[key] = Doubt("missing", at)
 

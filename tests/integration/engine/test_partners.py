@@ -99,6 +99,35 @@ def test_what_is_not_listed_for_a_week_is_believed_to_be_gone(open_stage: OpenSt
     assert stage.value("SELECT count(*) FROM report.holdings WHERE status = 'carried'") == 0
 
 
+@pytest.mark.parametrize("was_read", [True, False], ids=["read before", "never read"])
+def test_what_was_unreadable_for_a_week_is_not_missing_for_one(open_stage: OpenStage, was_read: bool) -> None:
+    """It was on every list until now: that two do not show it, which would not, sells nothing."""
+    stage = open_stage({"solana_das": (60, 12)}, pages=100)
+    _leave_tokens(stage, frozenset({"compressed", "core", "token"}))
+    address = stage.world.watched[0].address
+    catalogue = stage.world.catalogue["solana_das"]
+    items = stage.world.items("solana_das", address)
+    token, *others = [item for item in items if catalogue[item.asset_ref].kind == "token"]
+    for item in others:
+        stage.world.remove("solana_das", address, item.key)
+    if was_read:
+        _crawl_with(stage, "T")
+    stage.sim.faults.add(Fault("solana_das", "item_error", address=address, value="negative", times=None))
+    _crawl_with(stage, "T")
+    _let_days_go_by(stage, 8)
+    _crawl_with(stage, "T")
+    stage.sim.faults.clear()
+
+    for _ in range(3):
+        _crawl_with(stage, "M")
+
+    balance = "SELECT answer FROM report.balance_as_of('solana_das', %(address)s, %(ref)s, now())"
+    expected = "held" if was_read else "unknown"
+    assert stage.value(balance, address=address, ref=token.asset_ref) == expected
+    spans = "SELECT DISTINCT reason FROM ledger.carried_span WHERE valid_to IS NULL"
+    assert stage.rows(spans) == [{"reason": "unkeyed"}]
+
+
 def test_a_repeated_list_proves_no_more_than_it_did(open_stage: OpenStage) -> None:
     """An address that only the poor partner ever answered: what it leaves out stays unknown."""
     stage = open_stage({"solana_das": (24, 8)})
