@@ -141,7 +141,17 @@ async def _drop_months(database: Database, keep: timedelta) -> tuple[Limits, _Ra
         so_far = replace(limits, before=end, kept_from=end)
         counted = await database.steadily(partial(_drop_before, database, so_far))
         pages, bodies = pages + counted[0], bodies + counted[1]
-    return limits, _Raw(months, pages, bodies)
+    left = await database.steadily(lambda: _list_left(database, limits)) if months else ()
+    if left:
+        # Somebody has gone on with a crawl of such a month meanwhile: its crawls stay with their pages.
+        limits = replace(limits, kept_from=min(month.start for month in left))
+    names = {month.name for month in left}
+    return limits, _Raw(tuple(month for month in months if month.name not in names), pages, bodies)
+
+
+async def _list_left(database: Database, limits: Limits) -> tuple[Month, ...]:
+    async with database.transaction() as connection:
+        return tuple(await store.list_months(connection, limits))
 
 
 async def _list_months(database: Database, keep: timedelta) -> tuple[Limits, tuple[Month, ...]]:
@@ -155,8 +165,8 @@ async def _drop_before(database: Database, limits: Limits) -> tuple[int, int]:
         await store.lock_pruning(connection)
         await store.allow_time(connection)
         counted = await store.count_raw(connection, limits)
-        await store.drop_raw(connection, limits)
-    return counted
+        dropped = await store.drop_raw(connection, limits)
+    return counted if dropped else (0, 0)
 
 
 async def _delete_crawls(database: Database, limits: Limits) -> int:

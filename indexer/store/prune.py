@@ -38,6 +38,11 @@ class Month:
     bytes: int
 
     @property
+    def start(self) -> date:
+        """Its first day."""
+        return date(int(self.name[-6:-2]), int(self.name[-2:]), 1)
+
+    @property
     def end(self) -> date:
         """The first day after it."""
         year, month = int(self.name[-6:-2]), int(self.name[-2:])

@@ -123,8 +123,11 @@ def test_what_is_being_claimed_keeps_its_month(stage: Stage) -> None:
     with psycopg.connect(stage.url) as worker:
         worker.execute("SELECT crawl_id FROM ledger.crawl WHERE state = 'pending' FOR UPDATE")
 
-        prune_stage(stage)
+        pruned = prune_stage(stage)
 
         assert stage.value(_OLD_PAGES) > 0
+        # Nor the crawls whose pages they are; nor does it say that anything went.
+        assert (pruned.months, pruned.pages, pruned.bodies, pruned.crawls) == ((), 0, 0, 0)
+        assert rules(verify_stage(stage)) == set()
     prune_stage(stage)
     assert stage.value(_OLD_PAGES) == 0
