@@ -6,6 +6,7 @@ This is where transactions begin that are not part of a walk.
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -23,6 +24,9 @@ from indexer.unwatching import unwatch
 from indexer.watchlist import WatchEntry
 
 _log = structlog.get_logger()
+
+#: What became of a watch whose pass is gone from the database.
+LOST: Final = "the database lost this pass (a failover, or a backup that was restored): crawl again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,10 @@ async def run_pass(
     reached("pass_finished")
     told = [item for item in outcomes if is_crawled(engine.config, item.source)]
     told += [_skip(engine.config, watch) for watch in prepared.skipped]
+    kept = {(item.source, item.address, item.scope) for item in outcomes}
+    told += [
+        _lose(watch) for watch in prepared.crawled if (watch.source, watch.address, watch.scope) not in kept
+    ]
     return tuple(sorted(told, key=lambda item: (item.source, item.address, item.scope)))
 
 
@@ -178,6 +186,11 @@ def _skip(config: Config, watch: Selected) -> Outcome:
     return Outcome(watch.source, watch.address, watch.scope, "skipped", None, None, 0, 0, reason)
 
 
+def _lose(watch: Selected) -> Outcome:
+    """No crawl of it is known any more: what is not told must not pass for done."""
+    return Outcome(watch.source, watch.address, watch.scope, "failed", None, None, 0, 0, LOST)
+
+
 async def _finish(database: Database, pass_id: int) -> list[Outcome]:
     async with database.transaction() as connection:
         outcomes = await passes.read_outcomes(connection, pass_id)
@@ -213,6 +226,7 @@ async def plan_pass(engine: Engine, selection: Selection) -> tuple[Plan, ...]:
 
 
 __all__ = [
+    "LOST",
     "Engine",
     "Outcome",
     "Plan",

@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from indexer import jobs, walk
 from indexer.jobs import Engine, Selection
+from indexer.store import pages
 from indexer.store.passes import Outcome
 from tests.conftest import _create, _drop
 from tests.integration.engine.conftest import OpenStage
@@ -45,6 +46,12 @@ def _swap(server_url: str, name: str, earlier: str) -> None:
         for old, new in ((name, spare), (earlier, name), (spare, earlier)):
             rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
             connection.execute(rename.format(sql.Identifier(old), sql.Identifier(new)))
+
+
+async def _apply(engine: Engine) -> None:
+    await jobs.apply_watchlist(engine.database, engine.config, engine.sources, engine.entries)
+    async with engine.database.transaction() as connection:
+        await pages.ensure_partitions(connection)
 
 
 async def _crawl(engine: Engine) -> list[str]:
@@ -114,6 +121,31 @@ def test_a_list_in_hand_is_read_again_in_another_life(
     assert seen["assets_learned"] == 3
     assert stage.differences() == {}
     assert stage.value("SELECT count(*) FROM report.holdings WHERE asset_ref = '999999999'") == 0
+
+
+def test_a_pass_that_is_lost_is_not_done(
+    open_stage: OpenStage,
+    server_url: str,
+    earlier: str,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is left to wait for, and nothing was published: each watch says so."""
+    stage = open_stage({"algorand": (3, 4)}, pages=100)
+    stage.run(_apply)
+    name = str(conninfo_to_dict(database_url)["dbname"])
+    _copy(server_url, name, earlier)
+    seen: Counter[str] = Counter()
+
+    def pull_the_plug(point: str) -> None:
+        seen[point] += 1
+        if (point, seen[point]) == ("answered", 2):
+            _swap(server_url, name, earlier)
+
+    monkeypatch.setattr(walk, "reached", pull_the_plug)
+
+    assert [(found.outcome, found.error) for found in stage.crawl()] == [("failed", jobs.LOST)] * 2
+    assert {found.outcome for found in stage.crawl()} == {"published"}
 
 
 def test_a_new_session_is_no_other_life(open_stage: OpenStage) -> None:
