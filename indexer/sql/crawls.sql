@@ -2,6 +2,8 @@
 -- Take up to `most` crawls that nobody works on. A lease is over when its time is up or its worker is gone:
 -- a worker holds an advisory lock for life, so a killed one is noticed at once. One that lost it takes nothing: to
 -- itself its own crawls would look free.
+-- The fencing number is the microsecond: a database that lost what was committed last (failover, restore) gives the
+-- numbers of lost crawls to others, and whoever still walks a lost one must not write into those.
 -- However long the queue is, only its beginning is read, in the order of its index, and what belongs to a crawl is looked
 -- up for that crawl alone (aggregate and LIMIT keep it so, whatever is known of the tables): all of a pass is begun at
 -- once, and what a claim costs must not grow with it.
@@ -30,7 +32,7 @@ WITH live AS (
     SET state = 'running',
         lease_owner = %(worker)s,
         lease_until = clock_timestamp() + %(lease)s,
-        lease_epoch = c.lease_epoch + 1,
+        lease_epoch = greatest(c.lease_epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint),
         attempts = c.attempts + 1,
         error_class = NULL,
         error = NULL

@@ -2,15 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import timedelta
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.rows import TupleRow
 
 from indexer import jobs, walk
 from indexer.jobs import Engine, Selection
-from indexer.store import pages
+from indexer.store import crawls, pages, statements
 from indexer.store.passes import Outcome
 from tests.conftest import _create, _drop
 from tests.integration.engine.conftest import OpenStage
@@ -19,6 +22,12 @@ from tests.integration.engine.stage import Stage
 _NEWEST = "SELECT asset_id, asset_ref FROM ledger.asset ORDER BY asset_id DESC LIMIT 1"
 
 _END_SESSIONS = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = {}"
+
+_QUEUE = """
+WITH queued AS (INSERT INTO ledger.crawl (source_id) VALUES ('algorand') RETURNING crawl_id)
+INSERT INTO ledger.crawl_watch (crawl_id, watch_id, place, open)
+SELECT crawl_id, %(watch)s, 0, true FROM queued
+"""
 
 
 @pytest.fixture
@@ -146,6 +155,47 @@ def test_a_pass_that_is_lost_is_not_done(
 
     assert [(found.outcome, found.error) for found in stage.crawl()] == [("failed", jobs.LOST)] * 2
     assert {found.outcome for found in stage.crawl()} == {"published"}
+
+
+def _claim_others(connection: psycopg.Connection[TupleRow]) -> None:
+    """Another worker, in a life without these crawls: their numbers are given again, the other way round."""
+    connection.execute("SELECT pg_advisory_lock(%s, 77)", [crawls.WORKER_LOCK_CLASS])
+    for watch in (2, 1):
+        connection.execute(_QUEUE, {"watch": watch})
+    bind = {"lock_class": crawls.WORKER_LOCK_CLASS, "worker": 77, "source": "algorand", "pass": None}
+    bind |= {"most": 2, "shorter_than": None, "lease": timedelta(minutes=1)}
+    assert len(connection.execute(statements.load("crawls").claim_crawls, bind).fetchall()) == 2
+
+
+def test_a_walk_of_a_lost_crawl_writes_into_no_other(
+    open_stage: OpenStage,
+    server_url: str,
+    earlier: str,
+    database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its number is another crawl's now, of another address, and claimed as often."""
+    stage = open_stage({"algorand": (3, 4)}, pages=100)
+    stage.run(_apply)
+    name = str(conninfo_to_dict(database_url)["dbname"])
+    _copy(server_url, name, earlier)
+    seen: Counter[str] = Counter()
+
+    with ExitStack() as stack:
+
+        def pull_the_plug(point: str) -> None:
+            seen[point] += 1
+            if (point, seen[point]) == ("answered", 2):
+                _swap(server_url, name, earlier)
+                _claim_others(stack.enter_context(psycopg.connect(stage.url, autocommit=True)))
+
+        monkeypatch.setattr(walk, "reached", pull_the_plug)
+        found = stage.crawl()
+
+    assert {outcome.outcome for outcome in found} == {"failed"}
+    assert stage.value("SELECT count(*) FROM ledger.raw_page") == 0
+    assert stage.value("SELECT count(*) FROM ledger.snapshot") == 0
+    assert stage.value("SELECT count(*) FROM ledger.crawl_watch WHERE open") == 2
 
 
 def test_a_new_session_is_no_other_life(open_stage: OpenStage) -> None:

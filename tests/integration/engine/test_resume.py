@@ -193,7 +193,8 @@ def test_who_lost_the_lease_writes_nothing(open_stage: OpenStage, answer: str) -
     assert outcomes(list(fast)) == {"published": 1}
     assert _written(stage) == before
     epochs = stage.rows("SELECT lease_epoch FROM ledger.raw_page ORDER BY page_no")
-    assert [row["lease_epoch"] for row in epochs] == [1, 2, 2]
+    first, second, third = [row["lease_epoch"] for row in epochs]
+    assert first < second == third
     assert stage.differences() == {}
 
 
