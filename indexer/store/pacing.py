@@ -18,6 +18,9 @@ _CONSTANTS: Final = {
     "decay": timedelta(seconds=LAG_DECAY_SECONDS),
 }
 
+#: No beat is further ahead: no pause is as long (`ClientLimits.max_wait_seconds`). Two turns come on top.
+_FARTHEST: Final = timedelta(hours=1)
+
 
 class SharedBeat:
     """The turns of one source's key, by the database's clock: the workers' own do not matter."""
@@ -37,7 +40,9 @@ class SharedBeat:
     async def take(self, requests: int, missed: Mark = None) -> Turn:
         """The next ``requests`` turns, if the first of them is near. Raises DatabaseUnavailable."""
         share = requests / self._rate
+        farthest = _FARTHEST + 2 * timedelta(seconds=(SECOND + MOST_LAG_SECONDS) * share)
         bind = {"source": self._source, "ahead": self._ahead, "share": share, "missed": missed, **_CONSTANTS}
+        bind["farthest"] = farthest
 
         async def ask() -> Turn:
             async with self._database.connection() as connection:

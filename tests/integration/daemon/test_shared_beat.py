@@ -102,6 +102,24 @@ def test_a_turn_that_is_far_away_is_not_given(key_url: str) -> None:
     assert 0 < wait <= 15.8
 
 
+@pytest.mark.parametrize("rate", [20.0, 0.0001])
+def test_a_beat_that_a_clock_left_behind_begins_anew(key_url: str, rate: float) -> None:
+    """The clock was a day ahead, and set right: nobody waits for a day. What a slow beat needs, it needs."""
+
+    async def ask() -> list[bool]:
+        async with store.opened(key_url) as database:
+            beat = SharedBeat(database, "hedera", rate)
+            taken = [(await beat.take(1)).taken]
+            async with database.transaction() as connection:
+                await connection.execute("UPDATE ledger.rate_limit SET next_at = next_at + interval '1 day'")
+            turn = await beat.take(1)
+            assert turn.wait_seconds <= 0
+            await beat.hold(600)
+            return [*taken, turn.taken, (await beat.take(1)).taken]
+
+    assert asyncio.run(ask()) == [True, True, False]
+
+
 def test_two_that_ask_at_once_get_different_turns(key_url: str) -> None:
     """Even for the very first turn of a key."""
 
