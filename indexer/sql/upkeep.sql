@@ -25,10 +25,12 @@ ORDER BY noticed_at, kind, place
 DELETE FROM ledger.notice WHERE place <> '' AND told_at < clock_timestamp() - %(silence)s::interval
 
 -- name: take_task
--- Take up a task that is due, before anybody else does. One that a killed process left is taken up an hour later.
+-- Take up a task that is due, before anybody else does. One that a killed process left is taken up an hour later, one
+-- that was begun in the future, by a clock that was set back since, at once.
 INSERT INTO ledger.upkeep AS u (task, begun_at) VALUES (%(task)s, clock_timestamp())
 ON CONFLICT (task) DO UPDATE SET begun_at = clock_timestamp()
 WHERE u.begun_at < clock_timestamp() - %(every)s::interval
+   OR u.begun_at > clock_timestamp() + interval '1 minute'
    OR (u.ended_at IS NULL OR u.ended_at < u.begun_at) AND u.begun_at < clock_timestamp() - interval '1 hour'
 RETURNING task
 

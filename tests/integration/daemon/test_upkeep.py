@@ -42,6 +42,18 @@ def test_each_task_is_done_once_however_many_processes_run(open_stage: OpenStage
     assert [row["task"] for row in third] == ["folding", "partitions"]
 
 
+def test_a_task_that_was_begun_in_the_future_is_due(open_stage: OpenStage) -> None:
+    """The clock was a year ahead, and set right: nobody waits a year for partitions."""
+    stage = open_stage({"hedera": (1,)})
+    stage.run(lambda engine: do_upkeep(engine.database, engine.config, Repeats()))
+    later = ", ".join(f"{column} = {column} + interval '1 year'" for column in ("begun_at", "ended_at"))
+    stage.execute(f"UPDATE ledger.upkeep SET {later}")
+
+    stage.run(lambda engine: do_upkeep(engine.database, engine.config, Repeats()))
+
+    assert stage.value("SELECT count(*) FROM ledger.upkeep WHERE ended_at > clock_timestamp()") == 0
+
+
 def test_partitions_are_made_months_ahead(open_stage: OpenStage) -> None:
     """A daemon that lives over the end of a month finds room for its pages."""
     stage = open_stage({"hedera": (1,)})
