@@ -47,12 +47,17 @@ _VIGILANCE: Final = MappingProxyType(
 #: away for an hour is used soon after it is back.
 _RECONNECT_SECONDS: Final = 10.0
 
-#: Which life of which database a session belongs to. A standby that took over, a restored copy and one that
-#: recovered from a crash may have lost what was committed last: they are others.
+#: Which life of which database a session belongs to. A standby that took over, a restored copy, one that
+#: recovered from a crash and one into which a dump was read may have lost what was committed last: they are
+#: others.
 _WHICH_LIFE: Final = """
 SELECT pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_wal),
-       (SELECT oid FROM pg_database WHERE datname = current_database())
+       (SELECT oid FROM pg_database WHERE datname = current_database()), to_regclass('ledger.asset')::oid
 """
+
+#: What a session says whose statements were prepared for tables that are others by now: a dump was restored,
+#: or the schema upgraded, under a process that runs.
+_OUTDATED: Final = psycopg.errors.FeatureNotSupported
 
 #: Transactions of one process that publish at once; others wait until one of them ends.
 PUBLISHERS: Final = 2
@@ -62,8 +67,8 @@ PATIENCE_SECONDS: Final = 60.0
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether trying the whole transaction again can help: lost connection, restart, deadlock."""
-    if isinstance(error, PoolTimeout):
+    """Whether trying the whole transaction again can help: lost connection, restart, deadlock, new tables."""
+    if isinstance(error, (PoolTimeout, _OUTDATED)):
         return True
     if not isinstance(error, psycopg.OperationalError):
         return False
@@ -79,7 +84,12 @@ async def _lent(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connecti
         # Before Python 3.12 the pool's waiting may swallow a cancellation that comes with the connection.
         if times_told() > told:
             raise asyncio.CancelledError
-        yield connection
+        try:
+            yield connection
+        except _OUTDATED:
+            # It would fail for good. The pool opens another one, which looks whose life this is.
+            await connection.close()
+            raise
 
 
 class Lives:

@@ -212,3 +212,41 @@ def test_a_new_session_is_no_other_life(open_stage: OpenStage) -> None:
         return engine.database.life
 
     assert stage.run(go) == 0
+
+
+def test_other_tables_under_a_process_that_runs(open_stage: OpenStage) -> None:
+    """A dump was restored: what sessions prepared for other tables fails for good, so they are replaced."""
+    stage = open_stage({"algorand": (4,)}, pages=100)
+
+    async def go(engine: Engine) -> list[str]:
+        await _crawl(engine)
+        stage.world.change(1)
+        stage.execute("ALTER TABLE ledger.crawl ALTER height_from TYPE numeric, ALTER height_to TYPE numeric")
+        return await _crawl(engine)
+
+    assert stage.run(go) == ["published"]
+
+
+def test_other_tables_are_another_life(open_stage: OpenStage) -> None:
+    """The numbers of assets are those of another table now."""
+    stage = open_stage({"algorand": (4,)}, pages=100)
+    name = sql.Literal(str(conninfo_to_dict(stage.url)["dbname"]))
+
+    async def go(engine: Engine) -> int:
+        await _crawl(engine)
+        stage.execute("ALTER TABLE ledger.asset RENAME TO earlier_asset")
+        stage.execute("CREATE TABLE ledger.asset (LIKE ledger.earlier_asset)")
+        with psycopg.connect(stage.url, autocommit=True) as connection:
+            mine = sql.SQL(" AND pid <> pg_backend_pid()")
+            connection.execute(sql.SQL(_END_SESSIONS).format(name) + mine)
+        await engine.database.steadily(lambda: _look(engine))
+        return engine.database.life
+
+    assert stage.run(go) == 1
+    stage.execute("DROP TABLE ledger.asset")
+    stage.execute("ALTER TABLE ledger.earlier_asset RENAME TO asset")
+
+
+async def _look(engine: Engine) -> None:
+    async with engine.database.connection() as connection:
+        await connection.execute("SELECT 1")
