@@ -19,7 +19,7 @@ from indexer.packed import PackedRows
 from indexer.store import crawls, history, instants
 from indexer.store.crawls import WatchVerdict
 from indexer.store.database import Connection
-from indexer.store.history import Believed, DeltaRow, SnapshotRow
+from indexer.store.history import Believed, DeltaRow, Known, SnapshotRow
 from indexer.store.pages import Advanced
 
 #: From the instant of a publish to its commit. `report.settled_until` promises it: later, and answers that
@@ -50,7 +50,7 @@ async def publish(
 def _tell_unheard(finished: Sequence[FinishedCrawl], told: Sequence[WatchVerdict]) -> Iterator[WatchVerdict]:
     """Lists that say nothing about this watch period: without a verdict their watches would stay open.
 
-    Only a clock that stepped back gets here; a watch that was taken off meanwhile has its verdict already.
+    Only a clock that stepped back gets here; a watch that was taken off meanwhile has its verdict.
     """
     heard = {(verdict.crawl_id, verdict.watch_id) for verdict in told}
     for crawl in finished:
@@ -75,7 +75,15 @@ async def publish_lists(
     changing = [item for item in lists if not item.same_as_before]
     await judge_lists(connection, changing, forced)
     await _merge(connection, lists, changing)
-    return [_tell(item) for item in lists]
+    return [*map(_tell, lists), *_tell_unwatched(finished, known)]
+
+
+def _tell_unwatched(finished: Sequence[FinishedCrawl], known: Mapping[int, Known]) -> Iterator[WatchVerdict]:
+    """What was taken off the watchlist while it was queued; mostly it has its verdict already."""
+    for crawl in finished:
+        for watch in crawl.covered.values():
+            if watch not in known:
+                yield WatchVerdict(crawl.claim.crawl_id, watch, "skipped", "removed from the watchlist")
 
 
 async def _merge(connection: Connection, lists: Sequence[FoldedList], changing: Sequence[FoldedList]) -> None:

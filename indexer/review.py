@@ -92,7 +92,7 @@ async def _publish(
         )
     except BadPage as error:
         raise UsageError(f"Snapshot {found.snapshot_id} cannot be folded again: {error}") from None
-    if not verdicts:
+    if all(verdict.verdict == "skipped" for verdict in verdicts):
         raise UsageError(
             f"{found.address} is not watched any more: put it on the watchlist and crawl it again."
         )

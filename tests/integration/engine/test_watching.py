@@ -1,9 +1,14 @@
 """What the watchlist owner does: taking an address off ends knowledge, and never looks like a sale."""
 
 import asyncio
+from typing import Any
+
+import pytest
 
 from indexer import bootstrap, jobs
-from indexer.jobs import Selection
+from indexer.jobs import Engine, Selection
+from indexer.store import passes
+from indexer.store.database import Connection
 from tests.integration.engine.conftest import OpenStage
 from tests.integration.engine.gate import Gate
 from tests.integration.engine.stage import Fault, Stage, WatchKey, by_watch, outcomes
@@ -82,6 +87,30 @@ def test_an_address_taken_off_in_the_middle_of_its_crawl_is_skipped(open_stage: 
     assert sorted(found.values()) == ["published", "skipped"]
     assert stage.differences() == {}
     assert stage.value("SELECT state FROM ledger.crawl ORDER BY crawl_id LIMIT 1") == "abandoned"
+
+
+def test_an_address_taken_off_while_its_crawl_is_queued_is_skipped(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process reads newer files just then: nothing failed, and no clock stepped back."""
+    stage = open_stage({"hedera": (3, 4)}, pages=100)
+    stage.crawl()
+    address, plain = stage.only_address("hedera"), passes.place
+
+    async def apply(engine: Engine) -> None:
+        await jobs.apply_watchlist(engine.database, engine.config, engine.sources, engine.entries)
+
+    async def place(connection: Connection, *rest: Any) -> None:
+        stage.world.watched = stage.world.watched[1:]
+        await asyncio.to_thread(stage.run, apply)
+        await plain(connection, *rest)
+
+    monkeypatch.setattr(passes, "place", place)
+
+    found = {outcome.address: (outcome.outcome, outcome.error) for outcome in stage.crawl()}
+
+    assert found.pop(address) == ("skipped", "removed from the watchlist")
+    assert [outcome for outcome, _ in found.values()] == ["unchanged"]
 
 
 def test_a_source_disabled_in_the_middle_of_a_pass_is_told_once(open_stage: OpenStage) -> None:
