@@ -55,10 +55,6 @@ SELECT pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_wal),
        (SELECT oid FROM pg_database WHERE datname = current_database()), to_regclass('ledger.asset')::oid
 """
 
-#: What a session says whose statements were prepared for tables that are others by now: a dump was restored,
-#: or the schema upgraded, under a process that runs.
-_OUTDATED: Final = psycopg.errors.FeatureNotSupported
-
 #: Transactions of one process that publish at once; others wait until one of them ends.
 PUBLISHERS: Final = 2
 
@@ -68,12 +64,24 @@ PATIENCE_SECONDS: Final = 60.0
 
 def is_passing(error: BaseException) -> bool:
     """Whether trying the whole transaction again can help: lost connection, restart, deadlock, new tables."""
-    if isinstance(error, (PoolTimeout, _OUTDATED)):
+    if isinstance(error, PoolTimeout) or _is_outdated(error):
         return True
     if not isinstance(error, psycopg.OperationalError):
         return False
     # A full disk or a cancelled statement is operational too, but trying again at once is no cure.
     return not isinstance(error, (psycopg.errors.DiskFull, psycopg.errors.QueryCanceled))
+
+
+def _is_outdated(error: BaseException) -> bool:
+    """Whether a session prepared its statements for other tables.
+
+    So it is where a dump was restored, or the schema upgraded, under a process that runs.
+    Of all that PostgreSQL does not support, only this goes away. Its text is in the server's language.
+    https://github.com/postgres/postgres/blob/REL_18_STABLE/src/backend/utils/cache/plancache.c
+    """
+    if not isinstance(error, psycopg.errors.FeatureNotSupported):
+        return False
+    return error.diag.source_function == "RevalidateCachedQuery"
 
 
 @asynccontextmanager
@@ -86,9 +94,10 @@ async def _lent(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connecti
             raise asyncio.CancelledError
         try:
             yield connection
-        except _OUTDATED:
-            # It would fail for good. The pool opens another one, which looks whose life this is.
-            await connection.close()
+        except psycopg.errors.FeatureNotSupported as error:
+            if _is_outdated(error):
+                # It would fail for good. The pool opens another one, which looks whose life this is.
+                await connection.close()
             raise
 
 
