@@ -14,7 +14,7 @@ import structlog
 
 from indexer.config import Config
 from indexer.jobs import is_crawled
-from indexer.schedule import Decision, Pace, WatchState, decide
+from indexer.schedule import CLOCK_ERROR, Decision, Pace, WatchState, decide
 from indexer.sources.base import Source
 from indexer.store import passes, schedule
 from indexer.store.database import Connection, Database
@@ -61,6 +61,24 @@ async def follow_watchlist(database: Database, *, everything: bool) -> None:
                 await schedule.look_at_all(connection)
 
     await database.steadily(write, _PATIENCE_SECONDS)
+
+
+async def follow_clock(database: Database, before: datetime | None) -> datetime:
+    """What the database's clock says now. Where it was set back since ``before``, everything is looked at.
+
+    Looks are planned by it: those that it planned while it was ahead would be as late.
+    """
+
+    async def read() -> datetime:
+        async with database.connection() as connection:
+            return await schedule.read_clock(connection)
+
+    now = await database.steadily(read, _PATIENCE_SECONDS)
+    if before is not None and before - now > CLOCK_ERROR:
+        seconds = round((before - now).total_seconds())
+        _log.warning("the clock of the database was set back: every watch is looked at", seconds=seconds)
+        await follow_watchlist(database, everything=True)
+    return now
 
 
 async def make_due_crawls(

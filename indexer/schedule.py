@@ -24,6 +24,9 @@ LONGEST_RETRY: Final = timedelta(hours=1)
 #: How soon an open crawl is looked at again: it may have failed, and want a retry before the next due time.
 RECHECK: Final = timedelta(minutes=1)
 
+#: A crawl that ended further ahead than this ended by a clock that was set back since.
+CLOCK_ERROR: Final = timedelta(minutes=1)
+
 #: Retries of slow watches need not wait for a due time; whole seconds still let them share crawls.
 _SECOND: Final = timedelta(seconds=1)
 
@@ -119,7 +122,8 @@ def decide(state: WatchState, now: datetime) -> Decision:
 
 def _find_wanted(state: WatchState, now: datetime) -> datetime:
     """From when on the watch wants to be crawled; in the past when it is due."""
-    if state.ended_at is None:
+    # By a clock that was ahead for a year nobody waits a year: the crawl says what is wrong, if anything is.
+    if state.ended_at is None or state.ended_at - now > CLOCK_ERROR:
         return now
     if state.failures:
         return _find_retry(state, state.ended_at)

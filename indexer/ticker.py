@@ -120,6 +120,8 @@ class Ticker:
     told_silence_at: float | None = None
     #: The life of the database that was told what the files say.
     life: int = 0
+    #: What the clock of the database said at the last tick.
+    database_clock: datetime | None = None
     #: What this daemon has folded.
     repeats: Repeats = field(default_factory=Repeats)
     #: What the scheduler plans by: the clock of the machine, which may be set.
@@ -222,6 +224,7 @@ class Ticker:
         follower = self.follower
         await follower.board.sync()
         engine = follower.engine
+        self.database_clock = await due.follow_clock(engine.database, self.database_clock)
         made = await due.make_due_crawls(engine.database, engine.config, engine.sources)
         for source, count in made.items():
             follower.metrics.due.labels(source).inc(count)

@@ -4,6 +4,10 @@
 -- The one question of an idle tick; one index probe.
 SELECT EXISTS (SELECT FROM ledger.schedule WHERE look_at <= statement_timestamp())
 
+-- name: read_clock
+-- By which everything here is planned.
+SELECT clock_timestamp()
+
 -- name: lock_schedule
 -- One process at a time makes due crawls, so that watches of one rune share them. Nobody waits for it.
 SELECT pg_try_advisory_xact_lock(7201964006)
@@ -26,6 +30,11 @@ ON CONFLICT (watch_id) DO NOTHING
 -- After a start or a change of intervals nothing is remembered: every watch is looked at again.
 UPDATE ledger.schedule SET look_at = clock_timestamp() WHERE look_at > statement_timestamp()
 
+-- name: let_crawls_go
+-- No crawl waits for so long: these were queued or handed back by a clock that was set back since.
+UPDATE ledger.crawl SET next_attempt_at = clock_timestamp()
+WHERE state = 'pending' AND next_attempt_at > statement_timestamp() + interval '1 hour'
+
 -- name: remove_watches
 -- Watches that nobody watches any more.
 DELETE FROM ledger.schedule AS s
@@ -34,6 +43,8 @@ WHERE NOT EXISTS (SELECT FROM ledger.watch_period AS p WHERE p.watch_id = s.watc
 -- name: read_looks
 -- What is known of the watches to look at: the open crawl, how the last ones of this watch period ended, and
 -- whether a disbelieved list waits. Restarts are no outcomes; a refusal is the source's failure, not the watch's.
+-- The last outcome is the newest crawl's, whatever instants a clock that was ahead gave to those before it, or to the
+-- beginning of the period.
 -- One clock for all: at two, watches due at the same instant would part, and no longer share a crawl.
 SELECT n.watch_id, w.source_id AS source, a.address, w.scope, w.every, p.watched_from,
        open.created_at AS open_since, last.ended_at, last.failures, last.last_due,
@@ -67,7 +78,7 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS witness ON true
 CROSS JOIN LATERAL (
-    SELECT max(t.finished_at) AS ended_at,
+    SELECT max(t.finished_at) FILTER (WHERE t.nth = 1) AS ended_at,
            max(t.due_at) AS last_due,
            greatest(
                count(*) FILTER (WHERE t.failed AND t.successes = 0 AND t.error_class IS DISTINCT FROM 'Refused'),
@@ -79,9 +90,11 @@ CROSS JOIN LATERAL (
                count(*) FILTER (WHERE NOT e.failed) OVER (ORDER BY e.crawl_id DESC) AS successes
         FROM (
             SELECT cw.crawl_id, cw.due_at, c.error_class,
-                   CASE WHEN c.created_at >= p.watched_from AND c.restarted_as IS NULL AND cw.verdict <> 'skipped'
+                   CASE WHEN (c.created_at >= p.watched_from OR p.watched_from > statement_timestamp())
+                             AND c.restarted_as IS NULL AND cw.verdict <> 'skipped'
                         THEN c.finished_at END AS finished_at,
-                   CASE WHEN c.created_at >= p.watched_from AND c.restarted_as IS NULL
+                   CASE WHEN (c.created_at >= p.watched_from OR p.watched_from > statement_timestamp())
+                             AND c.restarted_as IS NULL
                         THEN cw.verdict IN ('failed', 'abandoned') END AS failed
             FROM ledger.crawl_watch AS cw
             JOIN ledger.crawl AS c ON c.crawl_id = cw.crawl_id

@@ -59,7 +59,8 @@ SELECT rule, count(*) AS violations FROM ledger.invariant_violation GROUP BY rul
 SELECT current_setting('data_directory')
 
 -- name: read_source_figures
--- What the status door says of each source. The age is that of the watch which waited longest for an answer.
+-- What the status door says of each source. The age is that of the watch which waited longest for an answer. Answers
+-- given by a clock that was ahead are not here yet, as in report.coverage: they would keep everything fresh till then.
 SELECT s.source_id AS source, s.state = 'paused' AS is_paused,
        coalesce(w.watches, 0) AS watches, coalesce(w.never_observed, 0) AS never_observed,
        coalesce(w.stale, 0) AS stale,
@@ -77,6 +78,7 @@ LEFT JOIN (
         SELECT x.snapshot_at, x.fresh_until
         FROM ledger.snapshot AS x
         WHERE x.watch_id = p.watch_id AND x.state = 'published' AND x.snapshot_at >= p.watched_from
+          AND x.snapshot_at <= statement_timestamp()
         ORDER BY x.snapshot_at DESC
         LIMIT 1
     ) AS last ON true

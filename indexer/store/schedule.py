@@ -6,6 +6,7 @@ What is due is derived from crawls and their outcomes; `ledger.schedule` only sa
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from psycopg.rows import class_row
 
@@ -41,6 +42,14 @@ async def has_looks(connection: Connection) -> bool:
     return await _ask(connection, _SQL.has_looks)
 
 
+async def read_clock(connection: Connection) -> datetime:
+    """What the database's clock says."""
+    cursor = await connection.execute(_SQL.read_clock)
+    row = await cursor.fetchone()
+    assert row is not None
+    return cast("datetime", row[0])
+
+
 async def lock(connection: Connection) -> bool:
     """Be the one that makes due crawls, until the transaction ends. False: another process is."""
     if not await _ask(connection, _SQL.lock_schedule):
@@ -62,8 +71,9 @@ async def follow_watchlist(connection: Connection) -> None:
 
 
 async def look_at_all(connection: Connection) -> None:
-    """Look at every watch again at the next tick."""
+    """Look at every watch again at the next tick, and let no open crawl wait for a clock that was ahead."""
     await connection.execute(_SQL.look_at_all)
+    await connection.execute(_SQL.let_crawls_go)
 
 
 async def read_looks(connection: Connection, most: int) -> list[LookedAt]:

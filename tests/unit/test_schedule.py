@@ -157,6 +157,17 @@ def test_a_watch_that_left_and_came_back_within_one_interval_is_due_at_once() ->
     assert decision.due_at == now
 
 
+@pytest.mark.parametrize("failures", [0, 3])
+def test_an_outcome_in_the_future_keeps_nobody_waiting(failures: int) -> None:
+    """The clock was a year ahead, and was set right: it is not a year's silence that tells so."""
+    ahead = NOON + timedelta(days=365)
+
+    decision = decide(watch(ended_at=ahead, last_due=ahead, failures=failures), NOON)
+
+    assert decision.due_at == NOON
+    assert decide(watch(ended_at=NOON, last_due=NOON), NOON + timedelta(minutes=1)).due_at is None
+
+
 @given(paces, moments, st.integers(0, 3), st.booleans())
 def test_years_of_ticks_take_no_due_time_twice(
     pace: Pace, start: datetime, failures: int, restarts: bool

@@ -127,6 +127,32 @@ def test_missed_due_times_are_crawled_once_after_a_pause(open_stage: OpenStage) 
     assert latest["now"] - latest["due_at"] < timedelta(hours=1, minutes=1)
 
 
+def test_a_clock_that_was_set_back_keeps_nobody_waiting(open_stage: OpenStage) -> None:
+    """It was a year ahead: what it planned is looked at now, and one outcome by the right clock is enough."""
+    stage = open_stage({"hedera": (1, 2)})
+    ahead = timedelta(days=365)
+    later = "UPDATE ledger.{0} SET {1} = {1} + interval '1 year'"
+
+    async def live(engine: Engine) -> list[dict[str, int]]:
+        await begin(engine)
+        made = [await make_due(engine)]
+        stage.execute(later.format("crawl", "next_attempt_at"))
+        clock = await due.follow_clock(engine.database, await due.follow_clock(engine.database, None) + ahead)
+        await work_until(engine, lambda: stage.value(OPEN) == 0, "crawls that waited a year have ended")
+        stage.execute(later.format("crawl", "finished_at"))
+        stage.execute(later.format("crawl_watch", "due_at"))
+        stage.execute(later.format("schedule", "look_at"))
+        assert await due.follow_clock(engine.database, clock) >= clock
+        made.append(await make_due(engine))
+        await due.follow_clock(engine.database, clock + ahead)
+        made.append(await make_due(engine))
+        await work_until(engine, lambda: stage.value(OPEN) == 0, "crawls by the right clock have ended")
+        await due.follow_watchlist(engine.database, everything=True)
+        return [*made, await make_due(engine)]
+
+    assert stage.run(live) == [{"hedera": 2}, {}, {"hedera": 2}, {}]
+
+
 def test_a_failing_watch_is_asked_less_and_less(open_stage: OpenStage) -> None:
     """Each retry waits about twice as long as the one before; a success ends it."""
     stage = open_stage({"hedera": (1,)})

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from indexer import bootstrap, jobs, publish
-from indexer.jobs import Selection
+from indexer.jobs import Engine, Selection
+from indexer.store import upkeep
 from tests.integration.engine.conftest import OpenStage
 from tests.integration.engine.gate import Gate
 from tests.integration.engine.stage import Stage, outcomes
@@ -60,6 +61,22 @@ def test_history_far_ahead_of_the_clock_stops_publishing(open_stage: OpenStage) 
     assert (
         stage.value("SELECT error_class FROM ledger.crawl ORDER BY crawl_id DESC LIMIT 1") == "ClockWentBack"
     )
+
+
+def test_history_far_ahead_of_the_clock_keeps_nothing_fresh(open_stage: OpenStage) -> None:
+    """A year ahead, the status door tells the age of what is known now, and not that of what is to come."""
+    stage = open_stage({"hedera": (6,)})
+    stage.crawl()
+    stage.execute(_COPY_TO_FUTURE, ahead=timedelta(days=365))
+
+    async def read(engine: Engine) -> list[upkeep.SourceFigures]:
+        async with engine.database.connection() as connection:
+            return await upkeep.read_source_figures(connection)
+
+    (age,) = (found.oldest_seconds for found in stage.run(read) if found.source == "hedera")
+
+    assert age is not None
+    assert age >= 0
 
 
 def test_history_a_little_ahead_goes_on_one_microsecond_later(open_stage: OpenStage) -> None:
