@@ -78,7 +78,8 @@ class Crawler:
             watch = verdict.watch_id
             log = log.bind(address=addresses.get(watch, held.addresses[0]))
             log.info("crawl finished", watch=watch, verdict=verdict.verdict, error=verdict.error)
-        return "published"
+        # Read to its end, and believed for no address: to whoever counts what fails, that is no success.
+        return "failed" if verdicts and all(one.verdict == "failed" for one in verdicts) else "published"
 
     async def _react(self, held: Claim, error: IndexerError, exchange: Exchange) -> Outcome:
         """One reaction per class of error (the failure table of the README)."""

@@ -7,10 +7,12 @@ from typing import Any
 
 from indexer import bootstrap
 from indexer.jobs import Engine
+from indexer.metrics import Metrics
 from indexer.records import Page, Question
+from indexer.shift import Shift
 from indexer.sources.base import Source
 from indexer.store.crawls import Claim
-from tests.integration.daemon.working import begin, make_due, open_shift, wait_until, work_until
+from tests.integration.daemon.working import always, begin, make_due, open_shift, wait_until, work_until
 from tests.integration.engine.conftest import OpenStage
 from tests.integration.engine.stage import Fault
 
@@ -179,6 +181,35 @@ def test_a_walk_that_breaks_fails_its_watch_and_nothing_else(open_stage: OpenSta
         ("algorand", "published", None),
         ("hedera", "failed", "ZeroDivisionError"),
     ]
+
+
+def test_a_list_that_is_believed_for_nobody_is_counted_as_failed(open_stage: OpenStage) -> None:
+    """The whole list was read, and too little of it could be: the alert about failures must see that."""
+    stage = open_stage({"algorand": (1,), "hedera": (1,)})
+    stage.sim.faults.add(Fault("algorand", "item_error", value="nan", times=None))
+    metrics = Metrics()
+
+    async def work(engine: Engine) -> None:
+        await begin(engine)
+        await make_due(engine)
+        shift = asyncio.create_task(Shift(engine, metrics, always).run())
+        await wait_until(lambda: len(_read_crawls(metrics)) == 2, "both are counted")
+        shift.cancel()
+        await asyncio.gather(shift, return_exceptions=True)
+
+    stage.run(work)
+
+    assert _read_crawls(metrics) == {("algorand", "failed"): 1, ("hedera", "published"): 1}
+
+
+def _read_crawls(metrics: Metrics) -> dict[tuple[str, str], float]:
+    """How many walks of which source ended how."""
+    samples = next(iter(metrics.crawls.collect())).samples
+    return {
+        (one.labels["source"], one.labels["outcome"]): one.value
+        for one in samples
+        if one.name.endswith("_total")
+    }
 
 
 def test_a_source_of_a_newer_program_is_left_to_it(open_stage: OpenStage) -> None:
