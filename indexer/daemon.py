@@ -125,10 +125,9 @@ class Daemon:
         self._standing.begin(engine.database, guard, lambda: engine.worker.is_registered)
 
         async def may_claim(config: Config) -> bool:
-            if not self._options.ticks:
-                self._standing.beat(config)
             has_room = await guard.check(config)
             await board.sync()
             return has_room
 
-        return Shift(engine, self._metrics, may_claim)
+        # What makes crawls too lives as long as it ticks.
+        return Shift(engine, self._metrics, may_claim, None if self._options.ticks else self._standing.beat)

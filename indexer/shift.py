@@ -45,11 +45,17 @@ class Shift:
     """Keeps the lanes of every source busy. One per process."""
 
     def __init__(
-        self, engine: Engine, metrics: Metrics, may_claim: Callable[[Config], Awaitable[bool]]
+        self,
+        engine: Engine,
+        metrics: Metrics,
+        may_claim: Callable[[Config], Awaitable[bool]],
+        beat: Callable[[Config], None] | None = None,
     ) -> None:
         self._engine = engine
         self._metrics = metrics
         self._may_claim = may_claim
+        #: Called when work was looked for, and what there was could be claimed.
+        self._beat = beat
         self._lanes: dict[str, Lanes] = {}
         self._trials: set[str] = set()
         #: Sources we were seen to have no key for, or not to know.
@@ -105,6 +111,8 @@ class Shift:
             if await self._may_claim(self._engine.config):
                 for found in await self._engine.database.steadily(self._find_work, _PATIENCE_SECONDS):
                     await self._serve(found)
+            if self._beat is not None:
+                self._beat(self._engine.config)
         except (DatabaseError, psycopg.Error) as error:
             _log.warning("no work can be claimed", kind=type(error).__name__, error=first_line(error))
 

@@ -5,6 +5,8 @@ import dataclasses
 import threading
 from typing import Any
 
+import psycopg
+
 from indexer import bootstrap
 from indexer.jobs import Engine
 from indexer.metrics import Metrics
@@ -210,6 +212,32 @@ def _read_crawls(metrics: Metrics) -> dict[tuple[str, str], float]:
         for one in samples
         if one.name.endswith("_total")
     }
+
+
+def test_a_worker_that_can_claim_nothing_gives_no_sign_of_life(open_stage: OpenStage) -> None:
+    """In a database that may only be read it can do nothing: its status door must not call it ready."""
+    stage = open_stage({"hedera": (1,)})
+    beats: list[object] = []
+
+    async def work(engine: Engine) -> None:
+        await begin(engine)
+        await make_due(engine)
+        claim, refused = engine.worker.claim, asyncio.Event()
+
+        async def refuse(*_: object) -> list[Claim]:
+            refused.set()
+            raise psycopg.errors.ReadOnlySqlTransaction("cannot execute UPDATE in a read-only transaction")
+
+        engine.worker.claim = refuse  # type: ignore[method-assign,assignment]
+        shift = asyncio.create_task(Shift(engine, Metrics(), always, beats.append).run())
+        await wait_until(refused.is_set, "it has tried")
+        assert beats == []
+        engine.worker.claim = claim  # type: ignore[method-assign]
+        await wait_until(lambda: beats, "it lives")
+        shift.cancel()
+        await asyncio.gather(shift, return_exceptions=True)
+
+    stage.run(work)
 
 
 def test_a_source_of_a_newer_program_is_left_to_it(open_stage: OpenStage) -> None:
