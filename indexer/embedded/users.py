@@ -3,6 +3,7 @@
 Called inside a transition only. A file nobody holds a lock on belongs to a command that was killed.
 """
 
+import contextlib
 import os
 import secrets
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ def join(place: Place, reason: str) -> User:
     path = place.users / f"{secrets.token_hex(8)}.lock"
     fd = open_private(path, place.account, os.O_EXCL)
     try_lock(fd)
-    os.write(fd, f"{reason or 'a command'} (process {os.getpid()})".encode())
+    # The lock says it all. These words are for people: a full disk must keep nobody from reading.
+    with contextlib.suppress(OSError):
+        os.write(fd, f"{reason or 'a command'} (process {os.getpid()})".encode())
     return User(path, fd)
 
 
@@ -43,7 +46,7 @@ def present(place: Place) -> list[str]:
             if try_lock(fd):
                 path.unlink(missing_ok=True)
             else:
-                reasons.append(os.read(fd, 200).decode(errors="replace"))
+                reasons.append(os.read(fd, 200).decode(errors="replace") or "a command")
         finally:
             os.close(fd)
     return reasons

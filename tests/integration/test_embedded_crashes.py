@@ -1,5 +1,6 @@
 """The embedded PostgreSQL after kill -9, power cuts, and with data it must not touch."""
 
+import errno
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from tests.integration.embedded_servers import (
     free_port,
     fresh_folder,
     made_folder,
+    on_linux,
     postmaster_of,
     processes_of,
     wait_until_in,
@@ -176,3 +178,24 @@ def test_a_server_that_cannot_start_says_why(data_dir: Path) -> None:
         embedded.start(data_dir)
 
     assert processes_of(data_dir) == []
+
+
+@on_linux
+def test_a_full_disk_keeps_nobody_out_and_leaves_nothing_behind(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon comes in again at every tick that fails: each time it would hold one more file, for ever."""
+
+    def refuse(_fd: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with embedded.running(data_dir):
+        held = len(list(Path("/proc/self/fd").iterdir()))
+        with monkeypatch.context() as full:
+            full.setattr("indexer.embedded.users.os.write", refuse)
+            with embedded.running(data_dir, reason="revival") as url:
+                assert ask(url, "SELECT 1") == 1
+        assert len(list(Path("/proc/self/fd").iterdir())) == held
+
+    assert embedded.current_url(data_dir) is None
+    assert list((data_dir / "users").iterdir()) == []
